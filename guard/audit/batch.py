@@ -1,0 +1,245 @@
+"""One batch of records inside one transaction: limits, times, tree (pure but for its port).
+
+The store gives heads and counters, this decides what is written, the store writes it. A
+record whose hold is over its cap is written in its denied form in the same batch; the
+others are not touched by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from guard.audit.leaf import Leaf
+from guard.audit.verify import grow, leaf_hash
+from guard.domain.event import Denied, Hold, HoldUnit, Receipt, Record
+
+__all__ = [
+    "Head",
+    "Held",
+    "LogTransaction",
+    "OpenExchange",
+    "Pending",
+    "StoredLeaf",
+    "Writes",
+    "commit",
+    "held_from",
+    "held_plain",
+]
+
+SECOND = 1_000_000
+Counter = tuple[str, str, int]
+"""Key id, unit, start of the window in seconds since 1970 (0 for running counts)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A record with its leaf, and the leaf of its denied form."""
+
+    record: Record
+    leaf: Leaf
+    denied: Leaf | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Head:
+    """The state of one log: its size, last time (µs) and compact range."""
+
+    size: int = 0
+    time: int = 0
+    frontier: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What an open exchange holds of one counter."""
+
+    counter: Counter
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenExchange:
+    """An exchange with an intent and no end yet."""
+
+    exchange: str
+    log: str
+    boot: str
+    attempt: int
+    held: tuple[Held, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLeaf:
+    """An entry as it is written."""
+
+    log: str
+    index: int
+    time: int
+    id: str
+    type: str
+    exchange: str
+    hash: bytes
+    body: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class Writes:
+    """Everything that one transaction writes."""
+
+    leaves: list[StoredLeaf] = field(default_factory=list)
+    rows: list[tuple[str, str, str, str, bytes]] = field(default_factory=list)
+    """Log, leaf id, name, key id, ciphertext."""
+    heads: dict[str, Head] = field(default_factory=dict)
+    opened: dict[str, OpenExchange] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    counters: dict[Counter, int] = field(default_factory=dict)
+    """New absolute values of the counters that changed."""
+
+
+class LogTransaction(Protocol):
+    """One open write transaction that holds the log's lock."""
+
+    def heads(self, logs: Iterable[str]) -> dict[str, Head]:
+        """Return the heads; a log without entries has an empty one."""
+        ...
+
+    def counters(self, counters: Iterable[Counter]) -> dict[Counter, int]:
+        """Return the counters' values; absent ones are 0."""
+        ...
+
+    def open_exchanges(self, exchanges: Iterable[str]) -> dict[str, OpenExchange]:
+        """Return those of the exchanges that are open."""
+        ...
+
+    def write(self, writes: Writes) -> None:
+        """Write everything; durable once the transaction has committed."""
+        ...
+
+
+def _counter(hold: Hold, now: int) -> Counter:
+    second = now // SECOND
+    return hold.key, hold.unit.value, second - second % hold.window if hold.window else 0
+
+
+def _retry_after(hold: Hold, now: int) -> int:
+    return hold.window - now // SECOND % hold.window if hold.window else 1
+
+
+class _Batch:
+    def __init__(self, transaction: LogTransaction, batch: Sequence[Pending], boot: str, now: int) -> None:
+        self._boot = boot
+        self._now = now
+        records = [pending.record for pending in batch]
+        self._writes = Writes(heads=transaction.heads({record.tenant for record in records}))
+        closing = {record.closes for record in records if record.closes}
+        self._open = dict(transaction.open_exchanges(closing)) if closing else {}
+        wanted = {_counter(hold, now) for record in records for hold in record.holds}
+        wanted |= {held.counter for opened in self._open.values() for held in opened.held}
+        self._counters = dict(transaction.counters(wanted)) if wanted else {}
+
+    @property
+    def writes(self) -> Writes:
+        return self._writes
+
+    def add(self, pending: Pending) -> Receipt | Denied:
+        record = pending.record
+        over = self._over(record.holds)
+        if over is not None and record.denied is not None and pending.denied is not None:
+            receipt = self._append(record.denied, pending.denied)
+            return Denied(hold=over, receipt=receipt, retry_after=_retry_after(over, self._now))
+        if over is not None:
+            raise RuntimeError(f"{record.type}: holds without a denied form")
+        receipt = self._append(record, pending.leaf)
+        if record.opens:
+            self._opens(record)
+        if record.closes:
+            self._closes(record)
+        return receipt
+
+    def _over(self, holds: Sequence[Hold]) -> Hold | None:
+        for hold in holds:
+            if self._counters.get(_counter(hold, self._now), 0) + hold.amount > hold.cap:
+                return hold
+        return None
+
+    def _change(self, counter: Counter, amount: int) -> None:
+        value = self._counters.get(counter, 0) + amount
+        self._counters[counter] = self._writes.counters[counter] = value
+
+    def _append(self, record: Record, leaf: Leaf) -> Receipt:
+        head = self._writes.heads[record.tenant]
+        # A hybrid clock: never equal, never back, whatever the wall clock does.
+        head.time = max(self._now, head.time + 1)
+        body = leaf.at(head.time)
+        digest = leaf_hash(body)
+        index = head.size
+        grow(head.frontier, index, digest)
+        head.size += 1
+        self._writes.leaves.append(
+            StoredLeaf(
+                log=record.tenant,
+                index=index,
+                time=head.time,
+                id=leaf.id,
+                type=record.type,
+                exchange=str(record.fields.get("exchange", "")),
+                hash=digest,
+                body=body,
+            )
+        )
+        self._writes.rows += [(record.tenant, leaf.id, row.name, row.key_id, row.value) for row in leaf.rows]
+        return Receipt(tenant=record.tenant, index=index, time=head.time, id=leaf.id)
+
+    def _opens(self, record: Record) -> None:
+        exchange = record.opens or ""
+        before = self._open.get(exchange)
+        held = tuple(Held(counter=_counter(hold, self._now), amount=hold.amount) for hold in record.holds)
+        for item in held:
+            self._change(item.counter, item.amount)
+        attempt = record.fields.get("attempt")
+        opened = OpenExchange(
+            exchange=exchange,
+            log=record.tenant,
+            boot=self._boot,
+            attempt=attempt if isinstance(attempt, int) else 1,
+            held=(before.held if before else ()) + held,
+        )
+        self._open[exchange] = self._writes.opened[exchange] = opened
+
+    def _closes(self, record: Record) -> None:
+        exchange = record.closes or ""
+        opened = self._open.pop(exchange, None)
+        self._writes.opened.pop(exchange, None)
+        self._writes.closed.add(exchange)
+        settled = {settlement.unit.value: settlement.amount for settlement in record.settlements}
+        for held in opened.held if opened else ():
+            unit = held.counter[1]
+            if unit == HoldUnit.CONCURRENT:
+                self._change(held.counter, -held.amount)
+            elif unit in settled:
+                self._change(held.counter, settled[unit] - held.amount)
+
+
+def commit(
+    transaction: LogTransaction, batch: Sequence[Pending], *, boot: str, now: int
+) -> list[Receipt | Denied]:
+    """Write a batch and return a receipt or denial for each, in order. ``now`` in µs."""
+    working = _Batch(transaction, batch, boot, now)
+    receipts = [working.add(pending) for pending in batch]
+    transaction.write(working.writes)
+    return receipts
+
+
+def held_plain(held: Sequence[Held]) -> list[list[str | int]]:
+    """Return what ``held`` looks like as plain JSON."""
+    return [[*item.counter, item.amount] for item in held]
+
+
+def held_from(plain: Sequence[Sequence[str | int]]) -> tuple[Held, ...]:
+    """Read what ``held_plain`` wrote."""
+    return tuple(
+        Held(counter=(str(key), str(unit), int(start)), amount=int(amount)) for key, unit, start, amount in plain
+    )
+

@@ -1,0 +1,125 @@
+"""What a worker does for the log beside writing: checkpoints, and gaps of the dead.
+
+Every worker runs this; a lock file decides who works. Whoever holds it signs a checkpoint
+when a tree grew, and ends exchanges whose process has died with a ``exchange.gap``. All
+workers learn the newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from guard.audit.batch import Head, OpenExchange
+from guard.audit.checkpoint import CheckpointSigner, sign
+from guard.audit.lease import alive, sweep
+from guard.audit.log import Log
+from guard.audit.verify import root_of
+from guard.domain.event import CheckpointSummary, Record
+
+__all__ = ["Housekeeping", "HousekeepingStore"]
+
+
+class HousekeepingStore(Protocol):
+    """What housekeeping reads and writes beside the log's own transactions."""
+
+    def logs(self) -> list[str]: ...
+    def head(self, log: str) -> Head: ...
+    def open_exchanges(self) -> list[OpenExchange]: ...
+    def newest_checkpoint(self, log: str) -> str | None: ...
+    def add_checkpoint(self, log: str, size: int, signed: str) -> None: ...
+
+
+def summary(text: str) -> CheckpointSummary:
+    """Return what a stored checkpoint says, in short."""
+    origin, size, root = text.split("\n")[:3]
+    return CheckpointSummary(origin=origin, size=int(size), root=root)
+
+
+def sign_checkpoint(store: HousekeepingStore, log: str, signer: CheckpointSigner) -> str | None:
+    """Sign the log's state if it grew since the newest checkpoint; return the newest text."""
+    newest = store.newest_checkpoint(log)
+    head = store.head(log)
+    if head.size == 0 or (newest is not None and summary(newest).size == head.size):
+        return newest
+    signed = sign(log, head.size, root_of(head.frontier), signer)
+    store.add_checkpoint(log, head.size, signed)
+    return signed
+
+
+class Housekeeping:
+    """Runs beside the log of one worker. ``folder`` holds the leases of all boots."""
+
+    def __init__(self, store: HousekeepingStore, log: Log, *, folder: Path, signer: CheckpointSigner) -> None:
+        self._store = store
+        self._log = log
+        self._folder = folder
+        self._signer = signer
+
+    async def watch(
+        self,
+        *,
+        seconds: float,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        """Do a round every ``seconds`` until cancelled."""
+        while True:
+            await sleep(seconds)
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001 (the next round tries again; the fault is reported)
+                failed(error)
+
+    async def round(self) -> None:
+        """Sign, learn and close gaps once."""
+        with _locked(self._folder / "housekeeping") as mine:
+            if mine:
+                await self._close_gaps()
+                await asyncio.to_thread(self._sign)
+        await asyncio.to_thread(self._learn)
+
+    def _sign(self) -> None:
+        for log in self._store.logs():
+            sign_checkpoint(self._store, log, self._signer)
+
+    def _learn(self) -> None:
+        for log in self._store.logs():
+            newest = self._store.newest_checkpoint(log)
+            if newest is not None:
+                self._log.learn(log, summary(newest))
+
+    async def _close_gaps(self) -> None:
+        opened = await asyncio.to_thread(self._store.open_exchanges)
+        boots = {exchange.boot for exchange in opened}
+        dead = {boot for boot in boots if not alive(self._folder, boot)}
+        for exchange in opened:
+            if exchange.boot in dead:
+                await self._log.append(
+                    Record(
+                        tenant=exchange.log,
+                        type="exchange.gap",
+                        fields={
+                            "attempt": exchange.attempt,
+                            "exchange": exchange.exchange,
+                            "lost": exchange.boot,
+                        },
+                        closes=exchange.exchange,
+                    )
+                )
+        sweep(self._folder, boots)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

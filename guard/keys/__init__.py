@@ -1,0 +1,1 @@
+"""Keys: the root provider, the keyring, envelopes and purpose keys."""

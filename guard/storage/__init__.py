@@ -1,0 +1,1 @@
+"""The SQL edge: tables, and one store a port. Nobody else imports sqlalchemy."""

@@ -1,0 +1,276 @@
+"""The log in SQL: one write transaction a batch, readers for everybody who checks or shows.
+
+SQLite: a blocking ``flock`` in front of ``BEGIN IMMEDIATE`` (SQLite's own busy handler
+starves writers). PostgreSQL: ``FOR UPDATE`` on the head rows queues fairly by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from guard.audit.batch import Counter, Head, LogTransaction, OpenExchange, Writes, held_from, held_plain
+from guard.storage.database import sqlite_path
+from guard.storage.log_tables import checkpoints, heads, leaves, open_exchanges, side_rows, usage
+
+__all__ = ["LeafRow", "SideRowRow", "SqlLogStore"]
+
+HASH = 32
+PAGE = 2000
+
+
+class LeafRow(NamedTuple):
+    """A stored entry."""
+
+    index: int
+    time: int
+    id: str
+    type: str
+    exchange: str
+    hash: bytes
+    body: bytes
+
+
+class SideRowRow(NamedTuple):
+    """A stored sealed value."""
+
+    leaf_id: str
+    name: str
+    key_id: str
+    value: bytes
+
+
+class SqlLogStore:
+    """Implements ``audit.log.LogStore`` and reads what it wrote."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        path = sqlite_path(engine)
+        self._lock = open(f"{path}.lock", "w") if path else None  # noqa: SIM115 (held for the store's life)
+        self._writer: Connection | None = None
+
+    def transaction(self) -> AbstractContextManager[LogTransaction]:
+        """Take the lock and open a write transaction; leaving it commits durably."""
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[LogTransaction]:
+        if self._lock:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            with self._connection().begin():
+                yield _Transaction(self._connection())
+        except BaseException:
+            # Whatever went wrong, the next batch starts from what is on disk.
+            self._forget_connection()
+            raise
+        finally:
+            if self._lock:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _connection(self) -> Connection:
+        if self._writer is None:
+            self._writer = self._engine.connect().execution_options(guard_write=True)
+        return self._writer
+
+    def _forget_connection(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.invalidate()
+            writer.close()
+
+    def close(self) -> None:
+        """Give back the connection and the lock file."""
+        self._forget_connection()
+        if self._lock:
+            self._lock.close()
+
+    def logs(self) -> list[str]:
+        """Return the names of all logs."""
+        with self._engine.connect() as connection:
+            return list(connection.execute(select(heads.c.log).order_by(heads.c.log)).scalars())
+
+    def head(self, log: str) -> Head:
+        """Return the state of one log."""
+        with self._engine.connect() as connection:
+            return _heads(connection, [log], lock=False)[log]
+
+    def leaves(self, log: str, *, start: int = 0, stop: int | None = None) -> Iterator[LeafRow]:
+        """Yield entries in order of index, a page at a time."""
+        columns = (
+            leaves.c.idx, leaves.c.time, leaves.c.id, leaves.c.type,
+            leaves.c.exchange, leaves.c.hash, leaves.c.body,
+        )
+        while stop is None or start < stop:
+            query = select(*columns).where(leaves.c.log == log, leaves.c.idx >= start)
+            if stop is not None:
+                query = query.where(leaves.c.idx < stop)
+            with self._engine.connect() as connection:
+                page = connection.execute(query.order_by(leaves.c.idx).limit(PAGE)).all()
+            for row in page:
+                yield LeafRow(*row)
+            if len(page) < PAGE:
+                return
+            start = page[-1][0] + 1
+
+    def exchange(self, exchange: str) -> list[tuple[str, LeafRow]]:
+        """Return the entries of one exchange with their logs, in order."""
+        columns = (
+            leaves.c.log, leaves.c.idx, leaves.c.time, leaves.c.id, leaves.c.type,
+            leaves.c.exchange, leaves.c.hash, leaves.c.body,
+        )
+        query = select(*columns).where(leaves.c.exchange == exchange).order_by(leaves.c.idx)
+        with self._engine.connect() as connection:
+            return [(row[0], LeafRow(*row[1:])) for row in connection.execute(query)]
+
+    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[SideRowRow]:
+        """Yield side rows of a log, or of some of its entries."""
+        query = select(side_rows.c.leaf_id, side_rows.c.name, side_rows.c.key_id, side_rows.c.value)
+        query = query.where(side_rows.c.log == log).order_by(side_rows.c.leaf_id, side_rows.c.name)
+        if leaf_ids is not None:
+            query = query.where(side_rows.c.leaf_id.in_(leaf_ids))
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                yield SideRowRow(*row)
+
+    def open_exchanges(self) -> list[OpenExchange]:
+        """Return every exchange without an end."""
+        with self._engine.connect() as connection:
+            return [_opened(row) for row in connection.execute(select(open_exchanges))]
+
+    def newest_checkpoint(self, log: str) -> str | None:
+        """Return the text of a log's newest checkpoint."""
+        query = select(checkpoints.c.text).where(checkpoints.c.log == log)
+        with self._engine.connect() as connection:
+            return connection.execute(query.order_by(checkpoints.c.size.desc()).limit(1)).scalar()
+
+    def checkpoints(self, log: str) -> list[str]:
+        """Return the texts of all checkpoints of a log, oldest first."""
+        query = select(checkpoints.c.text).where(checkpoints.c.log == log).order_by(checkpoints.c.size)
+        with self._engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def add_checkpoint(self, log: str, size: int, signed: str) -> None:
+        """Store a checkpoint; one of the same size is kept."""
+        try:
+            with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
+                connection.execute(insert(checkpoints).values(log=log, size=size, text=signed))
+        except IntegrityError:
+            return
+
+
+class _Transaction:
+    """Implements ``audit.batch.LogTransaction`` on an open connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def heads(self, logs: Iterable[str]) -> dict[str, Head]:
+        return _heads(self._connection, sorted(logs), lock=True)
+
+    def counters(self, counters: Iterable[Counter]) -> dict[Counter, int]:
+        wanted = set(counters)
+        query = select(usage.c.key_id, usage.c.unit, usage.c.start, usage.c.amount)
+        query = query.where(usage.c.key_id.in_(sorted({key for key, _, _ in wanted})))
+        query = query.where(usage.c.start.in_(sorted({start for _, _, start in wanted})))
+        rows = self._connection.execute(query)
+        found = {(key, unit, start): amount for key, unit, start, amount in rows}
+        return {counter: found.get(counter, 0) for counter in wanted}
+
+    def open_exchanges(self, exchanges: Iterable[str]) -> dict[str, OpenExchange]:
+        query = select(open_exchanges).where(open_exchanges.c.exchange.in_(sorted(exchanges)))
+        return {row.exchange: _opened(row) for row in self._connection.execute(query)}
+
+    def write(self, writes: Writes) -> None:
+        run = self._connection.execute
+        if writes.leaves:
+            run(
+                insert(leaves),
+                [
+                    {
+                        "log": leaf.log, "idx": leaf.index, "time": leaf.time, "id": leaf.id,
+                        "type": leaf.type, "exchange": leaf.exchange, "hash": leaf.hash, "body": leaf.body,
+                    }
+                    for leaf in writes.leaves
+                ],
+            )
+        if writes.rows:
+            names = ("log", "leaf_id", "name", "key_id", "value")
+            run(insert(side_rows), [dict(zip(names, row, strict=True)) for row in writes.rows])
+        run(
+            _SET_HEAD,
+            [
+                {"name": log, "size": head.size, "time": head.time, "frontier": b"".join(head.frontier)}
+                for log, head in writes.heads.items()
+            ],
+        )
+        if writes.opened:
+            run(_OPEN, [_open_row(opened) for opened in writes.opened.values()])
+        if writes.closed:
+            closing = delete(open_exchanges).where(open_exchanges.c.exchange == bindparam("name"))
+            run(closing, [{"name": exchange} for exchange in writes.closed])
+        if writes.counters:
+            rows = [
+                {"key_id": key, "unit": unit, "start": start, "amount": amount}
+                for (key, unit, start), amount in writes.counters.items()
+            ]
+            run(_COUNT, rows)
+
+
+# ON CONFLICT is spelled alike by SQLite and PostgreSQL.
+_OPEN = text(
+    "INSERT INTO open_exchange (exchange, log, boot, attempt, held)"
+    " VALUES (:exchange, :log, :boot, :attempt, :held)"
+    " ON CONFLICT (exchange) DO UPDATE SET attempt = excluded.attempt, held = excluded.held"
+)
+_COUNT = text(
+    "INSERT INTO usage (key_id, unit, start, amount) VALUES (:key_id, :unit, :start, :amount)"
+    " ON CONFLICT (key_id, unit, start) DO UPDATE SET amount = excluded.amount"
+)
+_SET_HEAD = update(heads).where(heads.c.log == bindparam("name")).values(
+    size=bindparam("size"), time=bindparam("time"), frontier=bindparam("frontier")
+)
+_NEW_HEAD = text(
+    "INSERT INTO head (log, size, time, frontier) VALUES (:log, 0, 0, :frontier) ON CONFLICT (log) DO NOTHING"
+)
+
+
+def _heads(connection: Connection, logs: Sequence[str], *, lock: bool) -> dict[str, Head]:
+    query = select(heads.c.log, heads.c.size, heads.c.time, heads.c.frontier)
+    query = query.where(heads.c.log.in_(logs)).order_by(heads.c.log)
+    if lock:
+        query = query.with_for_update()
+    rows = connection.execute(query).all()
+    if lock and len(rows) < len(logs):
+        connection.execute(_NEW_HEAD, [{"log": log, "frontier": b""} for log in logs])
+        rows = connection.execute(query).all()
+    found = {
+        log: Head(
+            size=size,
+            time=time,
+            frontier=[frontier[at : at + HASH] for at in range(0, len(frontier), HASH)],
+        )
+        for log, size, time, frontier in rows
+    }
+    return {log: found.get(log) or Head() for log in logs}
+
+
+def _opened(row: object) -> OpenExchange:
+    exchange, log, boot, attempt, held = tuple(row)  # type: ignore[arg-type]
+    return OpenExchange(exchange=exchange, log=log, boot=boot, attempt=attempt, held=held_from(json.loads(held)))
+
+
+def _open_row(opened: OpenExchange) -> dict[str, str | int]:
+    return {
+        "exchange": opened.exchange,
+        "log": opened.log,
+        "boot": opened.boot,
+        "attempt": opened.attempt,
+        "held": json.dumps(held_plain(opened.held)),
+    }
