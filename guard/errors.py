@@ -179,7 +179,7 @@ class UpstreamError(GuardError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The provider took too long; ``sent`` says whether the body may have arrived."""
+    """The provider took too long; the body counts as sent."""
 
     code = "upstream_timeout"
 
@@ -191,13 +191,19 @@ class UpstreamUnavailable(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The provider answered with an error status, kept in ``status``."""
+    """The provider answered with an error status, kept in ``status``.
+
+    ``retry_after``: seconds that the provider asks to wait, if it does.
+    """
 
     code = "upstream_rejected"
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int, code: str | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(message, code=code)
         self.status = status
+        self.retry_after = retry_after
 
 
 class AuditUnavailable(GuardError):

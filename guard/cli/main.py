@@ -1,0 +1,42 @@
+"""The ``guard`` command: one Typer application, a file a group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from guard.cli import audit, doctor, explain, init, keys, log, policy, screen, serve
+from guard.errors import GuardError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="A gate between personal data and the models that use it. Start with: guard serve",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("serve-worker", hidden=True)(serve.serve_worker)
+app.command("demo-model")(serve.demo_model)
+app.command("init")(init.init)
+app.command("doctor")(doctor.doctor)
+app.add_typer(keys.app, name="keys", help="Issue, list, rotate and revoke application keys.")
+app.command("screen")(screen.screen)
+app.add_typer(policy.app, name="policy", help="Check policies and try them on a text.")
+app.add_typer(audit.app, name="audit", help="Check, verify and export the log.")
+app.add_typer(log.app, name="log", help="Look at the log.")
+app.command("explain")(explain.explain)
+
+
+def main() -> None:
+    """Run the command; a ``GuardError`` is one line on standard error and exit code 2."""
+    try:
+        app()
+    except GuardError as error:
+        sys.stderr.write(f"guard: {error.message}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

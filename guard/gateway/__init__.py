@@ -1,0 +1,1 @@
+"""The HTTP edge for applications: bytes to and from the pipeline, errors to statuses."""

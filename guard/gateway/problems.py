@@ -1,0 +1,114 @@
+"""Errors → status, headers and body in the caller's dialect. Alone in knowing statuses.
+
+The choice of statuses is DESIGN §7: a decision of policy is always 400, the one status
+that every measured client shows and does not repeat; 401 only for credentials, 429 for
+limits, 503 for us.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from guard.errors import (
+    AuditUnavailable,
+    AuthenticationError,
+    ConfigurationError,
+    Conflict,
+    DecryptionFailed,
+    GuardError,
+    InvalidRequest,
+    KeyUnavailable,
+    LimitExceeded,
+    NotFound,
+    PolicyDenied,
+    ProtectionFailed,
+    Refused,
+    ScreeningFailed,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+__all__ = ["Problem", "openai_problem"]
+
+FINAL = (b"x-should-retry", b"false")
+
+STATUS: tuple[tuple[type[GuardError], int, str], ...] = (
+    (AuthenticationError, 401, "authentication_error"),
+    (LimitExceeded, 429, "rate_limit_error"),
+    (PolicyDenied, 400, "invalid_request_error"),
+    (Refused, 400, "invalid_request_error"),
+    (InvalidRequest, 400, "invalid_request_error"),
+    (ScreeningFailed, 400, "invalid_request_error"),
+    (ProtectionFailed, 400, "invalid_request_error"),
+    (NotFound, 404, "invalid_request_error"),
+    (Conflict, 409, "invalid_request_error"),
+    (UpstreamTimeout, 504, "server_error"),
+    (UpstreamUnavailable, 502, "server_error"),
+    (UpstreamRejected, 502, "server_error"),
+    (UpstreamError, 502, "server_error"),
+    (AuditUnavailable, 503, "server_error"),
+    (KeyUnavailable, 503, "server_error"),
+    (DecryptionFailed, 503, "server_error"),
+    (ConfigurationError, 503, "server_error"),
+    (GuardError, 500, "server_error"),
+)
+"""First match counts; the order goes from the leaves of the tree to its root."""
+
+BY_CODE = {
+    "unsupported_encoding": 415,
+    "unsupported_media_type": 415,
+    "body_too_large": 413,
+    "method_not_allowed": 405,
+}
+"""Codes with a status of their own, where the class alone would say too little."""
+
+PASSED_ON = frozenset({400, 404, 408, 409, 413, 422, 429})
+"""Statuses of the provider that are about the caller's request, not about our account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An HTTP answer that explains an error."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+def _status(error: GuardError) -> tuple[int, str]:
+    if isinstance(error, UpstreamRejected) and error.status in PASSED_ON:
+        kind = "rate_limit_error" if error.status == 429 else "invalid_request_error"  # noqa: PLR2004 (the status itself)
+        return error.status, kind
+    for cls, status, kind in STATUS:
+        if isinstance(error, cls):
+            return BY_CODE.get(error.code, status), kind
+    raise RuntimeError("the table above ends with the root of the tree")
+
+
+def openai_problem(error: GuardError, *, reference: str) -> Problem:
+    """Render ``error`` in the OpenAI error format; ``reference`` is the exchange id."""
+    status, kind = _status(error)
+    body = msgspec.json.encode(
+        {
+            "error": {
+                "message": f"{error.message} (ref {reference})",
+                "type": kind,
+                "param": error.position,
+                "code": error.code,
+            }
+        }
+    )
+    headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
+    if isinstance(error, LimitExceeded):
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    elif isinstance(error, UpstreamRejected) and error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    elif status == 503:  # noqa: PLR2004 (the status itself)
+        headers += [(b"retry-after", b"5"), FINAL]
+    elif not isinstance(error, UpstreamError):
+        headers.append(FINAL)
+    return Problem(status=status, headers=tuple(headers), body=body)

@@ -1,0 +1,101 @@
+"""Decide: findings → obligations, pure and compiled (DESIGN §5, Composition).
+
+Among the rules that match a finding the most protective operator wins; at equal operators
+the first in the file. A finding that no rule matches gets ``unmatched``. Rules are
+indexed by direction and entity type, so a thousand rules cost what the few relevant do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from guard.domain.decision import Decision, Direction, Obligation, Operator
+from guard.domain.finding import Finding
+from guard.policy.bundle import Bundle, Rule
+from guard.policy.condition import Facts, compile_condition
+
+__all__ = ["CompiledPolicy", "Facts", "Trace", "compile_bundle"]
+
+UNMATCHED = "unmatched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Why a finding is treated as it is: the rule, and the others that matched."""
+
+    obligation: Obligation
+    matched: tuple[str, ...]
+
+
+class _Compiled:
+    __slots__ = ("rule", "unless", "when")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.when = compile_condition(rule.when)
+        self.unless = compile_condition(rule.unless) if rule.unless else None
+
+    def matches(self, facts: Facts, finding: Finding) -> bool:
+        return self.when(facts, finding) and not (self.unless and self.unless(facts, finding))
+
+
+class CompiledPolicy:
+    """An immutable policy, ready to decide."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.name = bundle.name
+        self.digest = bundle.digest
+        self.thresholds = bundle.thresholds
+        self._unmatched = bundle.unmatched
+        index: dict[tuple[Direction, str], list[_Compiled]] = {}
+        for rule in bundle.rules:
+            compiled = _Compiled(rule)
+            for name in rule.types:
+                index.setdefault((rule.direction, name), []).append(compiled)
+        self._index: Mapping[tuple[Direction, str], Sequence[_Compiled]] = index
+
+    def decide(self, facts: Facts, findings: Sequence[Sequence[Finding]]) -> Decision:
+        """Return an obligation for every finding of every part."""
+        rules: dict[str, None] = {}
+        blocked: list[int] = []
+        obligations: list[tuple[Obligation, ...]] = []
+        for index, part in enumerate(findings):
+            mine = tuple(self._obligation(facts, finding) for finding in part)
+            obligations.append(mine)
+            for obligation in mine:
+                rules.setdefault(obligation.rule, None)
+                if obligation.operator is Operator.BLOCK and (not blocked or blocked[-1] != index):
+                    blocked.append(index)
+        return Decision(obligations=tuple(obligations), rules=tuple(rules), blocked=tuple(blocked))
+
+    def _obligation(self, facts: Facts, finding: Finding) -> Obligation:
+        best: Rule | None = None
+        for compiled in self._index.get((facts.direction, finding.entity_type), ()):
+            rule = compiled.rule
+            if (best is None or rule.operator > best.operator) and compiled.matches(facts, finding):
+                best = rule
+        if best is None:
+            return Obligation(finding=finding, operator=self._unmatched[facts.direction], rule=UNMATCHED)
+        return Obligation(
+            finding=finding, operator=best.operator, rule=best.name, parameters=best.parameters
+        )
+
+    def explain(self, facts: Facts, findings: Sequence[Finding]) -> tuple[Trace, ...]:
+        """Return why each finding is treated as it is."""
+        return tuple(
+            Trace(
+                obligation=self._obligation(facts, finding),
+                matched=tuple(
+                    compiled.rule.name
+                    for compiled in self._index.get((facts.direction, finding.entity_type), ())
+                    if compiled.matches(facts, finding)
+                ),
+            )
+            for finding in findings
+        )
+
+
+def compile_bundle(bundle: Bundle) -> CompiledPolicy:
+    """Compile a bundle; a bundle that was read compiles."""
+    return CompiledPolicy(bundle)

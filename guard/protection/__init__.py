@@ -1,0 +1,1 @@
+"""4 change it: plan, apply, surrogates, sinks, restore."""

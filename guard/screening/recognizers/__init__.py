@@ -1,0 +1,1 @@
+"""The recognizers, one file a kind of value. They do not know each other."""

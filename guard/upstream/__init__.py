@@ -1,0 +1,1 @@
+"""5 forward: the provider port, one file a dialect, the demo model."""

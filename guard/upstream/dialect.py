@@ -1,0 +1,175 @@
+"""The port that every provider protocol implements: find texts, write them back, stream.
+
+A dialect never does I/O and never decides; it knows where texts stand on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from guard.domain.exchange import Part
+from guard.upstream.json_text import BodyLimits
+
+__all__ = [
+    "AnswerChannel",
+    "AnswerDocument",
+    "Dialect",
+    "Finish",
+    "Reading",
+    "StreamEvent",
+    "StreamReader",
+    "StreamWriter",
+    "TextDelta",
+    "ToolDelta",
+    "Usage",
+]
+
+Usage = Mapping[str, int]
+"""``prompt`` and ``completion``: the provider's token counts."""
+
+
+class Reading(Protocol):
+    """A parsed request."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Every text, in document order."""
+        ...
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def stream(self) -> bool: ...
+    @property
+    def include_usage(self) -> bool: ...
+    @property
+    def conversation(self) -> str | None: ...
+
+    def lookup(self, dotted: str) -> str | None:
+        """Return a string field of the body by its dotted name."""
+        ...
+
+    def write(self, texts: Mapping[int, str], *, model: str) -> bytes:
+        """Return the body for a target, with some parts' texts replaced."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerChannel:
+    """One text of a plain answer.
+
+    ``sink``: where restored values land (``prose``, ``tool:NAME``). ``restores``: false for
+    reasoning. ``json_text``: the text is JSON source. ``choice`` is -1 outside of choices.
+    """
+
+    choice: int
+    text: str
+    sink: str
+    restores: bool
+    json_text: bool
+
+
+class AnswerDocument(Protocol):
+    """A parsed plain answer."""
+
+    @property
+    def channels(self) -> Sequence[AnswerChannel]:
+        """Every text of it."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The provider's token counts."""
+        ...
+
+    def write(self, texts: Mapping[int, str], blocked: Mapping[int, str]) -> bytes:
+        """Return the answer with texts replaced; ``blocked`` explains, by choice, what was stopped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    """More text of a field (``content``, ``refusal``, ``reasoning_content``) of a choice."""
+
+    choice: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDelta:
+    """More of a tool call; ``id`` and ``name`` come once, ``arguments`` in fragments."""
+
+    choice: int
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """A choice has ended."""
+
+    choice: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The provider's token counts."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The provider says that the stream is complete."""
+
+
+StreamEvent = TextDelta | ToolDelta | Finish | Counted | Done
+
+
+class StreamReader(Protocol):
+    """Reads a provider's stream, cut anywhere. Raises ``UpstreamError``."""
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Take bytes, return the events that are complete now."""
+        ...
+
+
+class StreamWriter(Protocol):
+    """Renders events in the provider's own envelope."""
+
+    def text(self, choice: int, name: str, text: str) -> bytes: ...
+    def tool(self, choice: int, index: int, *, id: str, name: str, arguments: str) -> bytes: ...
+    def finish(self, choice: int, reason: str) -> bytes: ...
+    def blocked(self, choice: int, explanation: str) -> bytes: ...
+    def end(self, usage: Usage | None) -> bytes:
+        """Render the last bytes: usage, if asked for, and the terminator."""
+        ...
+
+    def keep_alive(self) -> bytes:
+        """Render a comment that clients ignore."""
+        ...
+
+
+class Dialect(Protocol):
+    """One provider protocol. ``path`` is appended to the provider's base URL."""
+
+    @property
+    def path(self) -> str: ...
+
+    def read(self, body: bytes, limits: BodyLimits) -> Reading:
+        """Parse a request. Raises ``InvalidRequest``."""
+        ...
+
+    def read_answer(self, body: bytes) -> AnswerDocument:
+        """Parse a plain answer. Raises ``UpstreamError``."""
+        ...
+
+    def stream(self, reading: Reading) -> tuple[StreamReader, StreamWriter]:
+        """Return the reader and the writer of one stream."""
+        ...

@@ -1,0 +1,174 @@
+"""Providers over HTTP: one pooled client a provider and worker (aiohttp).
+
+Redirects are not followed, answers are not decompressed behind our back, link-local
+addresses (cloud metadata) are refused at connect time, and every failure of the library
+becomes one of ours. Nothing of the provider's error text is passed on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import DefaultResolver
+from yarl import URL
+
+from guard.domain.catalogue import Provider
+from guard.errors import UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+
+__all__ = ["HttpUpstream"]
+
+POOL = 256
+MAX_ANSWER = 32 * 2**20
+READ_CHUNK = 65_536
+Credential = Callable[[Provider, str | None], str | None]
+
+
+def _forbidden(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_link_local
+
+
+class _Resolver(AbstractResolver):
+    """Resolves names, but never to a link-local address."""
+
+    def __init__(self) -> None:
+        self._inner = DefaultResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if any(_forbidden(result["host"]) for result in found):
+            raise OSError("the provider's name leads to a link-local address")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class _HttpAnswer:
+    """Implements ``provider.UpstreamAnswer``."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def read(self) -> bytes:
+        """Return the whole body. Raises ``UpstreamError``."""
+        body = b"".join([chunk async for chunk in self._limited()])
+        self._response.release()
+        return body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives."""
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise _translated(error) from None
+
+    async def _limited(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > MAX_ANSWER:
+                self.close()
+                raise UpstreamError(f"the answer is larger than {MAX_ANSWER} bytes", code="upstream_invalid")
+            yield chunk
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._response.close()
+
+
+class HttpUpstream:
+    """Implements ``provider.Upstream``. ``credential`` gives the authorization header's value."""
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+        self._sessions: dict[Provider, aiohttp.ClientSession] = {}
+
+    async def send(
+        self, provider: Provider, *, path: str, body: bytes, caller_authorization: str | None
+    ) -> _HttpAnswer:
+        """Send and wait for the answer's head."""
+        url = URL(provider.base_url.rstrip("/") + path)
+        self._refuse_literal(url)
+        headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        authorization = self._credential(provider, caller_authorization)
+        if authorization:
+            headers["authorization"] = authorization
+        try:
+            response = await self._session(provider).post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=provider.proxy
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _translated(error) from None
+        if response.status != 200:  # noqa: PLR2004 (anything else is no answer)
+            retry_after = response.headers.get("retry-after", "")
+            status = response.status
+            response.close()
+            raise UpstreamRejected(
+                f"the provider {provider.name} answered with status {status}",
+                status=status,
+                retry_after=int(retry_after) if retry_after.isdigit() and len(retry_after) < 5 else None,  # noqa: PLR2004 (under three hours)
+            )
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            response.close()
+            raise UpstreamError("the provider's answer is encoded against our wish", code="upstream_invalid")
+        return _HttpAnswer(response)
+
+    @staticmethod
+    def _refuse_literal(url: URL) -> None:
+        try:
+            forbidden = _forbidden(url.host or "")
+        except ValueError:
+            return
+        if forbidden:
+            raise UpstreamUnavailable("link-local addresses are never called")
+
+    def _session(self, provider: Provider) -> aiohttp.ClientSession:
+        session = self._sessions.get(provider)
+        if session is None:
+            timeouts = provider.timeouts
+            context: ssl.SSLContext | bool = True
+            if provider.ca:
+                context = ssl.create_default_context(cafile=provider.ca)
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=POOL, ssl=context, resolver=_Resolver()),
+                timeout=aiohttp.ClientTimeout(
+                    total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
+                ),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                skip_auto_headers=("User-Agent",),
+            )
+            self._sessions[provider] = session
+        return session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        sessions, self._sessions = self._sessions, {}
+        await asyncio.gather(*(session.close() for session in sessions.values()))
+
+
+def _translated(error: BaseException) -> UpstreamError:
+    """Return our error for one of the library's; a test walks the library's whole tree."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamUnavailable("no connection to the provider in time")
+    if isinstance(error, TimeoutError | aiohttp.ServerTimeoutError):
+        return UpstreamTimeout("the provider did not answer in time")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return UpstreamUnavailable("no connection to the provider")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+        return UpstreamError("the provider's answer broke off", code="upstream_broken")
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError):
+        return UpstreamUnavailable("the connection to the provider broke")
+    if isinstance(error, OSError):
+        return UpstreamUnavailable("the provider cannot be reached")
+    return UpstreamError("the exchange with the provider failed")
