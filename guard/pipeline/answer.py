@@ -7,15 +7,13 @@ other target is tried.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from guard.domain.event import Denied, Receipt, Record
-from guard.errors import GuardError
 from guard.pipeline.channel import Blocked, Channel, ChannelSetting, Tally
+from guard.pipeline.stream import AnswerStream, StreamEnd
 from guard.pipeline.trail import AnswerNote, Trail
 from guard.policy.engine import CompiledPolicy, Facts
 from guard.protection.restore import RestoreContext
@@ -24,9 +22,6 @@ from guard.upstream.dialect import AnswerChannel, Dialect, Reading
 from guard.upstream.provider import UpstreamAnswer
 
 __all__ = ["AnswerContext", "Reply", "StreamReply", "WholeReply", "open_answer"]
-
-KEEP_ALIVE_SECONDS = 10.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeReply:
@@ -81,27 +76,50 @@ async def open_answer(
 ) -> Reply:
     """Return the reply. Raises ``UpstreamError`` for an answer that cannot be read."""
     if context.reading.stream:
-        return StreamReply(chunks=_Stream(context, answer, record, ended).chunks())
+        return await _stream(context, answer, record, ended)
     body = await answer.read()
     document = context.dialect.read_answer(body)
     tally = Tally()
-    changes: dict[int, str] = {}
-    blocked: Blocked | None = None
-    for index, channel in enumerate(document.channels):
-        try:
-            changes[index] = _whole(context, tally, channel)
-        except Blocked as block:
-            blocked = blocked or block
-            changes[index] = block.released
-            break
-    explanation = blocked.explanation if blocked else None
-    rendered = document.write(changes, blocked=explanation)
-    note = _note(
-        context, tally, end="blocked" if blocked else "complete", body=rendered, usage=document.usage
+    texts, blocked = _screened(context, document.channels, tally)
+    rendered = document.write(texts, blocked)
+    note = AnswerNote(
+        end="blocked" if blocked else "complete",
+        entities=dict(tally.entities),
+        rules=tuple(sorted(tally.rules)),
+        restored=tally.restored,
+        withheld=tally.withheld,
+        surrogates=context.surrogates,
+        size=len(rendered),
+        digest=hashlib.sha256(rendered).hexdigest(),
+        usage=document.usage,
     )
     await record(context.trail.outcome(note))
     ended(note)
     return WholeReply(body=rendered)
+
+
+def _screened(
+    context: AnswerContext, channels: Sequence[AnswerChannel], tally: Tally
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the texts that changed, and what to say where a choice was stopped.
+
+    A choice that is stopped gives nothing from its first blocking finding on; the other
+    choices go on.
+    """
+    texts: dict[int, str] = {}
+    blocked: dict[int, str] = {}
+    for index, channel in enumerate(channels):
+        if channel.choice in blocked:
+            texts[index] = ""
+            continue
+        try:
+            text = _whole(context, tally, channel)
+        except Blocked as block:
+            blocked[channel.choice] = block.explanation
+            text = "" if channel.json_text else block.released
+        if text != channel.text:
+            texts[index] = text
+    return texts, blocked
 
 
 def _whole(context: AnswerContext, tally: Tally, channel: AnswerChannel) -> str:
@@ -111,17 +129,28 @@ def _whole(context: AnswerContext, tally: Tally, channel: AnswerChannel) -> str:
     return guarded.feed(channel.text) + guarded.close()
 
 
-def _note(
-    context: AnswerContext, tally: Tally, *, end: str, body: bytes | None, usage: Mapping[str, int] | None
-) -> AnswerNote:
-    return AnswerNote(
-        end=end,
-        entities=dict(tally.entities),
-        rules=tuple(sorted(tally.rules)),
-        restored=tally.restored,
-        withheld=tally.withheld,
-        surrogates=context.surrogates,
-        size=len(body or b""),
-        digest=hashlib.sha256(body).hexdigest() if body else None,
-        usage=usage,
-    )
+async def _stream(
+    context: AnswerContext,
+    answer: UpstreamAnswer,
+    record: Append,
+    ended: Callable[[AnswerNote], None],
+) -> StreamReply:
+    async def end(said: StreamEnd) -> None:
+        note = AnswerNote(
+            end=said.end,
+            entities=dict(said.tally.entities),
+            rules=tuple(sorted(said.tally.rules)),
+            restored=said.tally.restored,
+            withheld=said.tally.withheld,
+            surrogates=context.surrogates,
+            size=said.size,
+            digest=said.digest,
+            usage=said.usage,
+        )
+        await record(context.trail.outcome(note))
+        ended(note)
+
+    reader, writer = context.dialect.stream(context.reading)
+    stream = AnswerStream(answer, reader, writer, context.setting, end)
+    await stream.begin()
+    return StreamReply(chunks=stream.chunks())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from guard.domain.decision import Obligation, Operator
 from guard.domain.exchange import Replacement
 from guard.domain.finding import Finding
+from guard.domain.json_escapes import decode, escape
 from guard.policy.engine import CompiledPolicy, Facts
 from guard.protection.apply import apply
 from guard.protection.operators import change
@@ -74,6 +75,8 @@ class Channel:
     def feed(self, text: str) -> str:
         """Take more text, return what may go out now. Raises ``Blocked``."""
         settled = self._incremental.feed(text)
+        if not settled.text:
+            return ""
         return self._restore(self._applied(settled.text, settled.findings))
 
     def close(self) -> str:
@@ -85,7 +88,11 @@ class Channel:
     def whole(self, source: str) -> str:
         """Screen and restore one whole JSON source (tool arguments). Raises ``Blocked``."""
         findings = self._setting.screener.screen(source, json_text=True)
-        return self._restore(self._applied(source, findings)) + self._finish()
+        text = self._applied(source, findings, json_text=True)
+        if self._restorer is None:
+            return text
+        restored = self._restorer.source(text)
+        return restored + self._finish()
 
     def _restore(self, text: str) -> str:
         return self._restorer.feed(text) if self._restorer else text
@@ -98,7 +105,7 @@ class Channel:
         self._tally.withheld += self._restorer.withheld
         return rest
 
-    def _applied(self, text: str, findings: Sequence[Finding]) -> str:
+    def _applied(self, text: str, findings: Sequence[Finding], *, json_text: bool = False) -> str:
         if not findings:
             return text
         self._tally.entities.update(finding.entity_type for finding in findings)
@@ -113,7 +120,11 @@ class Channel:
                 raise self._blocked(text, replacements, obligation)
             if obligation.operator is not Operator.KEEP:
                 found = obligation.finding
-                new = change(obligation, text[found.start : found.end])
+                written = text[found.start : found.end]
+                if json_text:
+                    new = escape(change(obligation, decode(written).text))
+                else:
+                    new = change(obligation, written)
                 replacements.append(Replacement(start=found.start, end=found.end, text=new))
         return apply(text, replacements)
 

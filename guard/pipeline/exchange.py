@@ -50,6 +50,7 @@ from guard.pipeline.snapshot import Snapshot
 from guard.pipeline.strangers import Strangers
 from guard.pipeline.trail import AnswerNote, Trail
 from guard.policy.engine import Facts
+from guard.protection.apply import apply
 from guard.protection.plan import Plan, plan
 from guard.protection.restore import RestoreContext
 from guard.protection.sinks import hosts_in
@@ -216,14 +217,15 @@ class Gate:
                 error = failure
                 continue
             upstream_seconds += time.perf_counter() - sending
+            replied = replace(stamp, guard_seconds=_since(started) - upstream_seconds)
             context = self._answering(who, read, protected, trail, target)
             reply = await open_answer(  # 9 to 12
                 context,
                 answer,
                 record=self._recorder.append,
-                ended=lambda note: self._ended(trail, note, "", stamp, started),
+                ended=lambda note: self._ended(trail, note, "", replied, started),
             )
-            return Result(stamp=replace(stamp, guard_seconds=_since(started) - upstream_seconds), reply=reply)
+            return Result(stamp=replied, reply=reply)
         raise error
 
     # 1 ------------------------------------------------------------------------------
@@ -302,10 +304,12 @@ class Gate:
             scope=scope,
         )
         planned = plan(read.reading.parts, decision, surrogates)
-        changes = {
-            index: changed for index, changed in enumerate(planned.replacements) if changed
+        texts = {
+            part.index: apply(part.text, changes)
+            for part, changes in zip(read.reading.parts, planned.replacements, strict=True)
+            if changes
         }
-        body = read.reading.write({} if self._report_only else changes, model=target.model)
+        body = read.reading.write({} if self._report_only else texts, model=target.model)
         return _Protected(decision=decision, plan=planned, body=body)
 
     # 7 ------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """What recognizers look at: the normalised text, and anchors found once for all of them.
 
-Every recognizer decides about an anchor from a bounded window round it (``WINDOW``), never
-from where a text begins or ends beyond that. This locality is what makes streaming equal
+Every recognizer decides about a candidate from ``LEFT`` code points before its start and
+``RIGHT`` after it, each anchor on its own, never from where a text begins or ends beyond
+that. This locality lets long texts be screened in windows, and makes streaming equal
 batch: see ``incremental.py``.
 """
 
@@ -13,17 +14,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-__all__ = ["CONTEXT", "MAX_CANDIDATE", "WINDOW", "Candidate", "Recognizer", "View", "ascii_word"]
+__all__ = [
+    "CONTEXT",
+    "LEFT",
+    "MAX_ANNOUNCED",
+    "MAX_CANDIDATE",
+    "RIGHT",
+    "Candidate",
+    "Recognizer",
+    "View",
+    "ascii_word",
+]
 
 
 CONTEXT = 64
 """Code points to the left of a candidate in which context words count."""
 
+LEFT = 96
+"""What decides about a candidate stands at most this far left of its start."""
+
 MAX_CANDIDATE = 256
 """The longest candidate, but for tokens and blocks that announce themselves."""
 
-WINDOW = 512
-"""Left of a position, this many code points decide everything about it."""
+RIGHT = MAX_CANDIDATE + 64
+"""What decides about a candidate stands at most this far right of its start."""
+
+MAX_ANNOUNCED = 8192
+"""The longest JWT or private key; what goes on longer is a finding of this length."""
 
 DIGITS = re.compile(r"[0-9]+")
 GAP = re.compile(r"[ \-.()/]{1,3}")

@@ -15,7 +15,9 @@ from guard.upstream.json_text import BodyLimits
 __all__ = [
     "AnswerChannel",
     "AnswerDocument",
+    "Counted",
     "Dialect",
+    "Done",
     "Finish",
     "Reading",
     "StreamEvent",

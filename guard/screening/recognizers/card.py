@@ -71,7 +71,7 @@ class Card:
     @staticmethod
     def _glued(view: View, start: int) -> bool:
         before = view.char(start - 1)
-        return (before.isascii() and (before.isalnum() or before in "_+")) or (
+        return (before.isascii() and (before.isalnum() or before in ("_", "+"))) or (
             before in (".", ",", "-", "/") and view.word_at(start - 2)
         )
 

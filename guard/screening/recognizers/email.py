@@ -11,6 +11,7 @@ __all__ = ["Email"]
 
 LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+-/=?^_{|}~")
 LOCAL_MAX = 64
+DOMAIN_MAX = 190
 DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,40})")
 EXAMPLE = re.compile(r"(?:^|\.)(?:example(?:\.[a-z]{2,3}){0,2}|[a-z0-9-]+\.(?:test|example|invalid|localhost))$")
 NOT_DOMAINS = frozenset("py js ts rb go rs md txt png jpg jpeg gif svg pdf json yaml yml toml xml html css sh cpp java class".split())
@@ -28,7 +29,7 @@ class Email:
             return
         for at in view.occurrences("@"):
             start = self._local_start(view.text, at)
-            found = DOMAIN.match(view.text, at + 1)
+            found = DOMAIN.match(view.text, at + 1, at + 1 + DOMAIN_MAX)
             if start is None or found is None:
                 continue
             end = found.end()

@@ -1,0 +1,49 @@
+"""Where known values occur in a text, in time linear in the text however many they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+__all__ = ["Occurrences"]
+
+RUN = re.compile(r"[^\W_]+")
+FEW = 16
+"""Up to this many values, looking for each is faster than reading the text run by run."""
+
+
+class Occurrences:
+    """Finds values whose neighbours are neither letters nor digits.
+
+    A value's first run of letters and digits is then a whole run of the text, so runs are
+    looked up in a table.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = tuple(dict.fromkeys(values))
+        self._by_run: dict[str, list[tuple[int, str]]] = {}
+        for value in self._values:
+            first = RUN.search(value)
+            if first is not None:
+                self._by_run.setdefault(first.group(), []).append((first.start(), value))
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to find."""
+        return bool(self._by_run)
+
+    def find(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """Yield (value, start, end) of each occurrence, by the start of its first run."""
+        if len(self._values) <= FEW and not any(value in text for value in self._values):
+            return
+        for run in RUN.finditer(text):
+            for offset, value in self._by_run.get(run.group(), ()):
+                start = run.start() - offset
+                end = start + len(value)
+                if start >= 0 and text.startswith(value, start) and _free(text, start, end):
+                    yield value, start, end
+
+
+def _free(text: str, start: int, end: int) -> bool:
+    before = text[start - 1] if start else " "
+    after = text[end] if end < len(text) else " "
+    return not before.isalnum() and not after.isalnum()
