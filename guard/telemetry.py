@@ -134,6 +134,10 @@ class Metrics:
             withheld=summary.withheld,
         )
 
+    def failed(self, task: str, error: BaseException) -> None:
+        """Log a fault by type and place."""
+        fault(task, error)
+
     def render(self) -> bytes:
         """Return the text format, over all workers where they share a folder."""
         if not self._shared:

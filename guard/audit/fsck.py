@@ -87,8 +87,9 @@ def _check_log(
     report: Report,
     progress: Callable[[int], None],
 ) -> None:
-    head = store.head(log)
+    # Checkpoints first: one that a running worker signs meanwhile would be ahead of the head.
     pending = {verify_size(text): text for text in store.checkpoints(log)}
+    head = store.head(log)
     frontier: list[bytes] = []
     lines: list[bytes] = []
     for index, entry in enumerate(store.leaves(log, stop=head.size)):

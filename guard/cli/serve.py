@@ -11,46 +11,63 @@ import shutil
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from guard.cli.options import DataDir, choose
 from guard.cli.processes import Child, Supervisor, die_with_parent
 from guard.errors import ConfigurationError
 from guard.settings import Settings
+
+if TYPE_CHECKING:
+    from guard.gateway.asgi import ASGIApp
 
 __all__ = ["demo_model", "serve", "serve_worker"]
 
 BACKLOG = 2048
 MAX_WORKERS = 4
+DRAIN_SECONDS = 10
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep idle connections, so that it is they who close them."""
 
 
 def serve(
     config: Annotated[Path | None, typer.Option(help="guard.yaml; default: in the data directory")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept [./guard-data]")] = None,
+    data_dir: DataDir = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one [8080]")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one a core, at most 4]")] = None,
 ) -> None:
-    """Make what is missing and serve until Ctrl-C."""
-    from guard.cli.init import prepare
+    """Make what is missing and serve until Ctrl-C.
 
-    settings = _settings(config, data_dir, host, port, workers)
-    listener = _listen(settings.host, settings.port)
-    prepared = prepare(settings.data_dir)
-    configuration = load_configuration(settings.config_path)
+    Example: guard serve --port 9000 --workers 2
+    """
+    from guard.cli.init import prepare
+    from guard.cli.welcome import welcome
+    from guard.registry.configuration import uses_demo
+
+    settings = choose(config=config, data_dir=data_dir, host=host, port=port, workers=workers)
+    listener = _listen(settings.host, settings.port, _other_port(settings.port))
+    prepared = prepare(settings.data_dir, settings.config_path)
     count = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
     os.environ["GUARD_WORKERS"] = str(count)
     supervisor = Supervisor()
     demo = None
-    if uses_demo(configuration):
-        demo = _listen("127.0.0.1", settings.demo_port)
+    if uses_demo(prepared.configuration):
+        demo = _listen("127.0.0.1", settings.demo_port, "choose another GUARD_DEMO_PORT, or 0 for a free one")
         os.environ["GUARD_DEMO_PORT"] = str(demo.getsockname()[1])
         supervisor.start(_child("demo-model", demo))
     _share_metrics(settings.data_dir / "metrics")
     for number in range(count):
         supervisor.start(_child("serve-worker", listener, number))
-    _welcome(settings, listener.getsockname()[1], demo, prepared)
+    welcome(
+        prepared,
+        address=_address(settings, listener.getsockname()[1]),
+        demo=f"http://127.0.0.1:{demo.getsockname()[1]}" if demo else None,
+        workers=count,
+        data_dir=settings.data_dir,
+    )
     code = supervisor.run()
     sys.stderr.write(
         "guard: a worker cannot stay up; see the lines above, then run: guard doctor\n"
@@ -75,65 +92,86 @@ def _share_metrics(folder: Path) -> None:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
+def _address(settings: Settings, port: int) -> str:
+    # An address that listens everywhere is no address to call.
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 (compared, not bound)
+    return f"http://[{host}]:{port}" if ":" in host and not host.startswith("[") else f"http://{host}:{port}"
+
+
 def serve_worker(
     descriptor: Annotated[int, typer.Option(help="Inherited listening socket")],
     parent: Annotated[int, typer.Option(help="Process id of the supervisor")],
 ) -> None:
     """Serve as one worker of a supervisor (internal)."""
     die_with_parent(parent)
-    import uvicorn
-
     from guard.app import create
+    from guard.telemetry import configure_logging
 
-    _run(uvicorn.Config(create(Settings()), fd=descriptor, **OPTIONS))  # type: ignore[arg-type]
+    settings = choose()
+    configure_logging(level=settings.log_level)
+    _run(create(settings), socket.socket(fileno=descriptor))
 
 
 def demo_model(
-    port: Annotated[int, typer.Option(help="Port to listen on")] = 8081,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one")] = 8081,
     descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
     parent: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Run the built-in demo provider: OpenAI's wire format, answers made of what it got."""
+    """Run the built-in demo provider: OpenAI's wire format, answers made of what it got.
+
+    Example: guard demo-model --port 8081
+    """
     if parent is not None:
         die_with_parent(parent)
-    import uvicorn
-
     from guard.upstream.demo_app import make_app
 
     if descriptor is None:
-        sys.stderr.write(f"demo model on http://127.0.0.1:{port}\n")
-    _run(uvicorn.Config(make_app(), host="127.0.0.1", port=port, fd=descriptor, **OPTIONS))  # type: ignore[arg-type]
+        listener = _listen("127.0.0.1", port, f"try: guard demo-model --port {port + 1}")
+        sys.stderr.write(f"demo model on http://127.0.0.1:{listener.getsockname()[1]}\n")
+    else:
+        listener = socket.socket(fileno=descriptor)
+    _run(make_app(), listener)
 
 
-def _run(config: object) -> None:
+def _run(app: ASGIApp, listener: socket.socket) -> None:
+    """Serve on an open socket until a signal, then let running requests end."""
     import uvicorn
 
-    if isinstance(config, uvicorn.Config):
-        uvicorn.Server(config).run()
+    uvicorn.Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            # The peer's own address counts: a header that names another could be anybody's.
+            proxy_headers=False,
+            log_config=None,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    ).run(sockets=[listener])
 
 
-def _settings(
-    config: Path | None, data_dir: Path | None, host: str | None, port: int | None, workers: int | None
-) -> Settings:
-    """Options win over the environment; children read the environment alone."""
-    given = {"config": config, "data_dir": data_dir, "host": host, "port": port, "workers": workers}
-    for name, value in given.items():
-        if value is not None:
-            os.environ[f"GUARD_{name.upper()}"] = str(value)
-    return Settings()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _listen(host: str, port: int, remedy: str) -> socket.socket:
     try:
-        listener.bind((host, port))
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror}); try: guard serve --port {port + 1}, "
-            f"or with make: GUARD_PORT={port + 1} make run"
-        ) from None
+        raise ConfigurationError(f"cannot listen on {host}:{port} ({error.strerror}); {remedy}") from None
     listener.listen(BACKLOG)
     listener.set_inheritable(True)
     return listener
+
+
+def _other_port(port: int) -> str:
+    other = port + 1 if port < 65535 else 8080  # noqa: PLR2004 (the last port)
+    return f"try: guard serve --port {other}, or with make: GUARD_PORT={other} make run"

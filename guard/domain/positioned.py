@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import yaml
 
@@ -18,6 +19,13 @@ __all__ = ["Mapping", "Node", "load", "problem"]
 
 MAX_BYTES = 2 * 2**20
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Mark(Protocol):
+    line: int
+    column: int
+
+
 Scalar = str | int | float | bool | None
 
 
@@ -133,7 +141,7 @@ def load(data: bytes, *, file: str) -> Node:
         root = yaml.compose(data, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = _place(mark, file) if mark else Place(file, 1, 1)
+        where = _place(mark, file) if mark is not None else Place(file, 1, 1)
         raise problem(where, f"not YAML: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"{file}: not YAML in UTF-8") from None
@@ -142,7 +150,7 @@ def load(data: bytes, *, file: str) -> Node:
     return _node(root, file, 0)
 
 
-def _place(mark: yaml.Mark, file: str) -> Place:
+def _place(mark: _Mark, file: str) -> Place:
     return Place(file, mark.line + 1, mark.column + 1)
 
 

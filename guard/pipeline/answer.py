@@ -77,8 +77,11 @@ async def open_answer(
     """Return the reply. Raises ``UpstreamError`` for an answer that cannot be read."""
     if context.reading.stream:
         return await _stream(context, answer, record, ended)
-    body = await answer.read()
-    document = context.dialect.read_answer(body)
+    try:
+        document = context.dialect.read_answer(await answer.read())
+    except BaseException:
+        answer.close()
+        raise
     tally = Tally()
     texts, blocked = _screened(context, document.channels, tally)
     rendered = document.write(texts, blocked)

@@ -20,12 +20,13 @@ left, ``exchange.outcome`` if something did, ``exchange.gap`` if this process di
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from guard.domain.decision import Decision, Direction, Operator
-from guard.domain.event import CheckpointSummary, Denied, Receipt, Recorder
+from guard.domain.event import CheckpointSummary, Denied, HoldUnit, Receipt, Recorder
 from guard.domain.exchange import PartKind, Target
 from guard.domain.finding import Finding
 from guard.domain.principal import Application, Principal
@@ -56,11 +57,15 @@ from guard.protection.restore import RestoreContext
 from guard.protection.sinks import hosts_in
 from guard.protection.surrogate import Surrogates
 from guard.registry.models import resolve
-from guard.upstream.dialect import BodyLimits, Reading
+from guard.upstream.dialect import Reading
 from guard.upstream.dialects import DIALECTS
+from guard.upstream.json_text import BodyLimits
 from guard.upstream.provider import Upstream, UpstreamAnswer
 
 __all__ = ["Gate", "Incoming", "Result", "Stamp"]
+
+
+INTERNAL = "Guard failed and stopped this exchange; the log of the service says where"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +158,7 @@ class Gate:
         self._limits = limits
         self._report_only = report_only
         self._clock = clock
+        self._full_until: dict[str, float] = {}
 
     def authenticate(self, credential: str | None) -> tuple[Principal, Snapshot]:
         """Step 1 alone, for routes that only list. Raises ``AuthenticationError``."""
@@ -177,9 +183,12 @@ class Gate:
             return self._failed(trail, error, None, started)
         except GuardError as error:
             return await self._end_with(trail, error, started)
+        except Exception as error:  # noqa: BLE001 (a fault of ours must still end the exchange and say so)
+            self._observer.failed("exchange", error)
+            return await self._end_with(trail, GuardError(INTERNAL), started)
         except asyncio.CancelledError:
             # The caller left while the upstream was working: the record says so.
-            if trail.target is not None:
+            if trail.target is not None and not trail.ended:
                 await asyncio.shield(self._recorder.append(trail.outcome(_nothing("aborted"))))
             raise
 
@@ -199,6 +208,7 @@ class Gate:
             try:
                 decision = self._decide(who, read, findings, target)  # 5
                 protected = self._protect(who, read, decision, target)  # 6
+                trail.prefix_changed = protected.plan.prefix_changed
             except PolicyDenied as denied:
                 trail.rejected.append(f"{target.provider}/{target.model}")
                 error = denied
@@ -247,6 +257,7 @@ class Gate:
 
     # 3 ------------------------------------------------------------------------------
     def _admit(self, who: _Who, read: _Read, trail: Trail) -> _Admitted:
+        self._shed(who.principal.key_id)
         governance = who.snapshot.governance
         model = resolve(governance.catalogue, read.reading.model)
         if model is None:
@@ -265,6 +276,13 @@ class Gate:
                 rules=allowed.reasons,
             )
         return _Admitted(targets=model.targets)
+
+    def _shed(self, key_id: str) -> None:
+        """Refuse early while a key's window is known to be full; the log decides otherwise."""
+        left = self._full_until.get(key_id, 0.0) - self._clock()
+        if left > 0:
+            raise LimitExceeded("the key's limit of requests is reached", retry_after=math.ceil(left))
+        self._full_until.pop(key_id, None)
 
     # 4 ------------------------------------------------------------------------------
     async def _screen(self, who: _Who, read: _Read) -> tuple[tuple[Finding, ...], ...]:
@@ -331,6 +349,8 @@ class Gate:
             raise
         if isinstance(receipt, Denied):
             trail.target = before
+            if receipt.hold.unit is HoldUnit.REQUESTS:
+                self._full_until[who.principal.key_id] = self._clock() + receipt.retry_after
             raise _OverLimit(receipt)
         return receipt
 
@@ -409,7 +429,7 @@ class Gate:
                 entities=dict(trail.counts),
                 restored=note.restored,
                 withheld=note.withheld,
-                prefix_changed=0,
+                prefix_changed=trail.prefix_changed,
             )
         )
 

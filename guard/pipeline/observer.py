@@ -31,8 +31,12 @@ class Summary:
 
 
 class Observer(Protocol):
-    """Hears of every ended exchange."""
+    """Hears of every ended exchange, and of faults that are ours."""
 
     def exchange_ended(self, summary: Summary) -> None:
         """Take note; must not raise and must not block."""
+        ...
+
+    def failed(self, task: str, error: BaseException) -> None:
+        """Report a fault of the program; its message may quote anything and is not kept."""
         ...

@@ -129,7 +129,7 @@ class AnswerStream:
             self._count(last)
             await self._record(end)
             yield last
-        except GuardError:
+        except Exception:
             end = "failed"
             raise
         finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from guard.domain.canonical import Json
 from guard.domain.decision import Decision
-from guard.domain.event import Hold, Record, Settlement
+from guard.domain.event import Hold, HoldUnit, Record, Settlement
 from guard.domain.exchange import Target
 from guard.domain.finding import Finding
 from guard.domain.principal import Principal
@@ -76,6 +76,9 @@ class Trail:
     rules: tuple[str, ...] = ()
     attempt: int = 0
     target: Target | None = None
+    prefix_changed: int = 0
+    ended: bool = False
+    """The record of the exchange's end is on its way: no second one is written."""
 
     @property
     def tenant(self) -> str:
@@ -141,6 +144,7 @@ class Trail:
 
     def outcome(self, note: AnswerNote) -> Record:
         """Return the record of the exchange's end; it closes what the intents opened."""
+        self.ended = True
         target = self.target or Target(provider="", model="", region="")
         usage = dict(note.usage) if note.usage else None
         return Record(
@@ -185,8 +189,6 @@ class Trail:
 
 
 def _settlements(usage: Mapping[str, int] | None) -> tuple[Settlement, ...]:
-    from guard.domain.event import HoldUnit
-
     if not usage:
         return ()
     return (Settlement(unit=HoldUnit.TOKENS, amount=sum(usage.values())),)

@@ -37,19 +37,16 @@ def load_pack(files: Mapping[str, bytes]) -> tuple[CompiledPolicy, Access]:
     errors = [problem.message for problem in _conflicts(bundle)]
     if errors:
         raise ConfigurationError("\n".join(errors))
-    access = Access(_need(files, ACCESS).decode("utf-8", "strict"))
-    return compile_bundle(bundle), access
+    return compile_bundle(bundle), _access(files)
 
 
 def check_pack(files: Mapping[str, bytes]) -> list[Problem]:
     """Return everything that is wrong or doubtful with a pack."""
     try:
         bundle = load_bundle(_need(files, SCREENING))
-        Access(_need(files, ACCESS).decode("utf-8", "strict"))
+        _access(files)
     except ConfigurationError as error:
         return [Problem(level="error", message=error.message)]
-    except UnicodeDecodeError:
-        return [Problem(level="error", message=f"{ACCESS}: not UTF-8")]
     problems = [*_conflicts(bundle), *_unruled(bundle), *_dead(bundle)]
     if TESTS in files:
         problems += _failing(compile_bundle(bundle), files[TESTS])
@@ -60,6 +57,14 @@ def _need(files: Mapping[str, bytes], name: str) -> bytes:
     if name not in files:
         raise ConfigurationError(f"the pack has no {name}")
     return files[name]
+
+
+def _access(files: Mapping[str, bytes]) -> Access:
+    try:
+        source = _need(files, ACCESS).decode()
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{ACCESS}: not UTF-8") from None
+    return Access(source)
 
 
 def _conflicts(bundle: Bundle) -> list[Problem]:

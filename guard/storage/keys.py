@@ -89,20 +89,21 @@ class SqlKeyStore:
 
 
 def _changed(connection: Connection, key_id: str, event: Record) -> None:
-    connection.execute(
+    version = connection.execute(
         text(
             "INSERT INTO version (name, value) VALUES (:name, 1)"
-            " ON CONFLICT (name) DO UPDATE SET value = version.value + 1"
+            " ON CONFLICT (name) DO UPDATE SET value = version.value + 1 RETURNING value"
         ),
         {"name": VERSION},
-    )
+    ).scalar_one()
     plain = {
         "tenant": event.tenant,
         "type": event.type,
         "fields": event.fields,
         "sealed": event.sealed,
     }
-    name = f"{event.type}:{key_id}"
+    # A key may be rotated more than once, so the name holds the version that this change made.
+    name = f"{event.type}:{key_id}:{version}"
     connection.execute(insert(outbox).values(id=name, record=json.dumps(plain), delivered=False))
 
 

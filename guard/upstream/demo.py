@@ -6,8 +6,8 @@ It speaks OpenAI's wire format. What it does is chosen by the model's name:
 ``demo-tool``   calls the first tool with the last user message as arguments
 ``demo-inject`` tries to carry every surrogate it saw to a strange address
 ``demo-status-500``, ``demo-invalid``, ``demo-error``, ``demo-cut``, ``demo-slow``,
-``demo-bytes``  misbehave: error status, no JSON, error in a success, cut stream, silence,
-                one byte at a time
+``demo-slow-stream``, ``demo-bytes``  misbehave: error status, no JSON, error in a success,
+                cut stream, silence, silence in the middle of a stream, one byte at a time
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MODELS = (
     "demo-error",
     "demo-cut",
     "demo-slow",
+    "demo-slow-stream",
     "demo-bytes",
 )
 CREATED = 1_700_000_000

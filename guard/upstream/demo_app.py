@@ -17,6 +17,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 KEPT = 20
 SILENCE = 3600.0
+SPOKEN = 8
+"""Events that a stream sends before it falls silent on request."""
 JSON = b"application/json"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>What the demo model received</title>
 <meta name="viewport" content="width=device-width"><meta http-equiv="refresh" content="3">
@@ -102,7 +104,9 @@ class _Demo:
         if body.get("model") == "demo-cut":
             pieces = [whole[: len(whole) // 2]]
         await _start(send, 200, b"text/event-stream")
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
+            if number == SPOKEN and body.get("model") == "demo-slow-stream":
+                await asyncio.sleep(SILENCE)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         if body.get("model") == "demo-cut":
             raise ConnectionAbortedError("cut on request")

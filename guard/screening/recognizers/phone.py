@@ -50,7 +50,8 @@ def _plan(code: str) -> _Plan | None:
         )
         if known is None:
             continue
-        lengths.update(known.general_desc.possible_length or ())
+        if known.general_desc is not None:
+            lengths.update(known.general_desc.possible_length or ())
         patterns += [
             kind.national_number_pattern
             for kind in (

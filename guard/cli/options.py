@@ -1,0 +1,113 @@
+"""What many commands share: their options, their output, and the installation they work on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from guard.errors import ConfigurationError
+from guard.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from guard.storage.installation import Installation
+
+__all__ = [
+    "AsJson",
+    "DataDir",
+    "choose",
+    "microseconds_now",
+    "opened",
+    "operator",
+    "table",
+    "when",
+    "write_json",
+    "write_line",
+]
+
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where Guard keeps everything [$GUARD_DATA_DIR, ./guard-data]")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
+
+
+def choose(**options: object) -> Settings:
+    """Return the settings; options that were given win over the environment, for children too."""
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"GUARD_{name.upper()}"] = str(value)
+    return read_settings()
+
+
+@contextmanager
+def opened(data_dir: Path | None) -> Iterator[Installation]:
+    """Open the installation for one command.
+
+    Raises ``ConfigurationError`` with what to do, also for a database that cannot be read.
+    """
+    from guard.storage.installation import open_installation, readable_database
+
+    settings = choose(data_dir=data_dir)
+    installation = open_installation(settings.data_dir, settings.config_path)
+    try:
+        with readable_database(_unreadable):
+            yield installation
+    finally:
+        installation.close()
+
+
+def _unreadable(kind: str) -> ConfigurationError:
+    return ConfigurationError(f"a database cannot be read or written ({kind}); run: guard doctor")
+
+
+def operator() -> str:
+    """Return who runs this command, for the sealed part of records."""
+    return f"local:{os.getuid()}"
+
+
+def microseconds_now() -> int:
+    """Return now in µs since 1970."""
+    return time.time_ns() // 1000
+
+
+def when(microseconds: int | None) -> str:
+    """Return a moment as people read it, in UTC."""
+    if microseconds is None:
+        return "never"
+    moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
+
+
+def write_line(text: str = "") -> None:
+    """Write one line to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def write_json(value: object) -> None:
+    """Write a value as one line of JSON."""
+    write_line(json.dumps(value, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write rows in columns, for people; nothing is cut where the output is no terminal."""
+    widths = [
+        max(len(name), *(len(row[at]) for row in rows)) if rows else len(name) for at, name in enumerate(columns)
+    ]
+    for row in (columns, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        write_line("  ".join(cells).rstrip())
+
+
+def facts(members: Mapping[str, str]) -> None:
+    """Write names and values one below the other."""
+    width = max((len(name) for name in members), default=0)
+    for name, value in members.items():
+        write_line(f"  {name.ljust(width)}  {value}")
