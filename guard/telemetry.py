@@ -22,9 +22,38 @@ from guard.pipeline.observer import Summary
 __all__ = ["ALLOWED", "Metrics", "configure_logging", "fault"]
 
 ALLOWED = frozenset(
-    "address attempts boot code data_dir digest end event exchange exception guard_ms level logger "
-    "model_server pid policy port problem provider restored route seconds task timestamp total_ms url "
-    "version where withheld workers".split()
+    [
+        "address",
+        "attempts",
+        "boot",
+        "code",
+        "data_dir",
+        "digest",
+        "end",
+        "event",
+        "exchange",
+        "exception",
+        "guard_ms",
+        "level",
+        "logger",
+        "model_server",
+        "pid",
+        "policy",
+        "port",
+        "problem",
+        "provider",
+        "restored",
+        "route",
+        "seconds",
+        "task",
+        "timestamp",
+        "total_ms",
+        "url",
+        "version",
+        "where",
+        "withheld",
+        "workers",
+    ]
 )
 """Every field that a log line may have. A test pushes canaries through all others."""
 
@@ -92,7 +121,10 @@ class Metrics:
         self._shared = shared
         self._registry = CollectorRegistry()
         self._ends = Counter(
-            "guard_exchanges", "Exchanges by route, end and code", ["route", "end", "code"], registry=self._registry
+            "guard_exchanges",
+            "Exchanges by route, end and code",
+            ["route", "end", "code"],
+            registry=self._registry,
         )
         self._seconds = Histogram(
             "guard_overhead_seconds",
@@ -105,7 +137,10 @@ class Metrics:
             "guard_entities", "Findings in requests by entity type", ["entity_type"], registry=self._registry
         )
         self._restores = Counter(
-            "guard_restores", "Surrogates in answers, restored or withheld", ["result"], registry=self._registry
+            "guard_restores",
+            "Surrogates in answers, restored or withheld",
+            ["result"],
+            registry=self._registry,
         )
         self.ready = Gauge(
             "guard_ready", "Whether this worker serves", registry=self._registry, multiprocess_mode="livemin"
@@ -143,5 +178,5 @@ class Metrics:
         if not self._shared:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(registry)
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)

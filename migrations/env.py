@@ -15,9 +15,7 @@ def run(connection: Connection, database: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET lock_timeout = '4s'; SET statement_timeout = '60s'")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
-    context.configure(
-        connection=connection, version_table=f"{database}_version", transactional_ddl=True
-    )
+    context.configure(connection=connection, version_table=f"{database}_version", transactional_ddl=True)
     context.run_migrations()
 
 

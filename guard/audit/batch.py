@@ -240,6 +240,6 @@ def held_plain(held: Sequence[Held]) -> list[list[str | int]]:
 def held_from(plain: Sequence[Sequence[str | int]]) -> tuple[Held, ...]:
     """Read what ``held_plain`` wrote."""
     return tuple(
-        Held(counter=(str(key), str(unit), int(start)), amount=int(amount)) for key, unit, start, amount in plain
+        Held(counter=(str(key), str(unit), int(start)), amount=int(amount))
+        for key, unit, start, amount in plain
     )
-

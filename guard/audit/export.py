@@ -49,14 +49,21 @@ class StoredValue(Protocol):
 class ExportStore(Protocol):
     """What an export reads."""
 
-    def leaves(self, log: str, *, start: int = 0, stop: int | None = None) -> Iterator[StoredEntry]: ...
-    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[StoredValue]: ...
+    def leaves(self, log: str, *, start: int = 0, stop: int | None = None) -> Iterator[StoredEntry]:
+        """Yield entries in order of index."""
+        ...
+
+    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[StoredValue]:
+        """Yield sealed values, of some entries or of all."""
+        ...
 
 
 class Opener(Protocol):
     """Decrypts side rows; the keyring implements it."""
 
-    def open(self, key_id: str, sealed: bytes, *, tenant: str, associated: bytes) -> bytes: ...
+    def open(self, key_id: str, sealed: bytes, *, tenant: str, associated: bytes) -> bytes:
+        """Return the plain bytes. Raises ``DecryptionFailed`` and ``KeyUnavailable``."""
+        ...
 
 
 def export(store: ExportStore, logs: Sequence[str], signer: CheckpointSigner, opener: Opener | None) -> bytes:

@@ -66,7 +66,7 @@ def fsck(
     report = Report()
     for log in store.logs():
         try:
-            _check_log(store, log, public, opener, report, progress)
+            _check_log(store, log, public, opener, report, progress=progress)
         except verify.VerificationFailed as failure:
             report.problems.append(str(failure))
     opened = {exchange.exchange: exchange for exchange in store.open_exchanges()}
@@ -85,6 +85,7 @@ def _check_log(
     public: bytes,
     opener: Opener,
     report: Report,
+    *,
     progress: Callable[[int], None],
 ) -> None:
     # Checkpoints first: one that a running worker signs meanwhile would be ahead of the head.

@@ -17,8 +17,13 @@ SALT = 16
 class HistoryStore(Protocol):
     """What reading a history needs."""
 
-    def exchange(self, exchange: str) -> Sequence[tuple[str, StoredEntry]]: ...
-    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[StoredValue]: ...
+    def exchange(self, exchange: str) -> Sequence[tuple[str, StoredEntry]]:
+        """Return the entries of one exchange with their logs, in order."""
+        ...
+
+    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[StoredValue]:
+        """Yield sealed values, of some entries or of all."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ nobody is told otherwise: ``AuditUnavailable``, and nothing leaves.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from guard.audit.leaf import Leaf, Sealer, prepare
 from guard.domain.event import EVENT_TYPES, CheckpointSummary, Denied, Receipt, Record
 from guard.domain.identifier import uuid7
 from guard.errors import AuditUnavailable
+from guard.keys.entropy import random_bytes
 
 __all__ = ["Log", "LogStore"]
 
@@ -113,7 +113,7 @@ class Log:
 
     def _leaf(self, record: Record) -> Leaf:
         salts = SALT * len(EVENT_TYPES[record.type].sealed)
-        entropy = os.urandom(10 + salts)
+        entropy = random_bytes(10 + salts)
         name = uuid7(microseconds=self._clock(), entropy=entropy[:10])
         return prepare(record, boot=self._boot, leaf_id=name, entropy=entropy[10:], sealer=self._sealer)
 

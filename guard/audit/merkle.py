@@ -50,5 +50,3 @@ def _subproof(old: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
     if old <= at:
         return [*_subproof(old, leaves[:at], whole=whole), tree_root(leaves[at:])]
     return [*_subproof(old - at, leaves[at:], whole=False), tree_root(leaves[:at])]
-
-

@@ -136,7 +136,9 @@ def verify_inclusion(*, index: int, size: int, leaf: bytes, proof: Sequence[byte
         raise VerificationFailed("the inclusion proof does not lead to the root")
 
 
-def verify_consistency(*, old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:
+def verify_consistency(
+    *, old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
+) -> None:
     """Check that the tree of ``old`` entries is a prefix of that of ``new`` (RFC 9162 §2.1.4.2)."""
     if not 0 <= old <= new:
         raise VerificationFailed("the sizes are not in order")
@@ -333,11 +335,22 @@ def unpack(data: bytes) -> Dict[str, bytes]:
     except VerificationFailed:
         raise
     except (
-        zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError,
-        ValueError, KeyError, struct.error, OSError, UnicodeError, OverflowError, MemoryError, IndexError,
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        struct.error,
+        OSError,
+        UnicodeError,
+        OverflowError,
+        MemoryError,
+        IndexError,
     ) as error:
         raise VerificationFailed("archive: damaged (%s)" % type(error).__name__) from None
-    except Exception as error:  # a decompressor may raise its own types on hostile bytes
+    except Exception as error:  # noqa: BLE001 - a decompressor may raise its own types on hostile bytes
         raise VerificationFailed("archive: damaged (%s)" % type(error).__name__) from None
     packed = pack(members)
     if packed != data:
@@ -394,7 +407,7 @@ def _check_ends(entry: dict, where: str, intents: set, ends: set) -> None:
 def check_revealed(log: str, entries: Sequence[dict], lines: Sequence[bytes]) -> int:
     """Check that each revealed value is the one that its entry committed to."""
     by_id = {entry.get("id"): entry for entry in entries}
-    seen = set()  # type: ignore[var-annotated]
+    seen = set()
     for number, line in enumerate(lines):
         where = "log %s revealed value %d" % (log, number)
         row = decode(line, where)
@@ -409,7 +422,11 @@ def check_revealed(log: str, entries: Sequence[dict], lines: Sequence[bytes]) ->
             salt = bytes.fromhex(row["salt"])
         except (ValueError, TypeError):
             raise VerificationFailed(where + ": no salt") from None
-        if len(salt) != SALT or salt.hex() != row["salt"] or commitment(salt, row["value"]) != sealed.get(name):
+        if (
+            len(salt) != SALT
+            or salt.hex() != row["salt"]
+            or commitment(salt, row["value"]) != sealed.get(name)
+        ):
             raise VerificationFailed(where + ": not the value that the entry committed to")
     return len(lines)
 
@@ -453,7 +470,7 @@ def _verify_export(data: bytes, key: Optional[str]) -> List[Result]:
     if key is not None and key != stated:
         raise VerificationFailed("keys.txt: the export names another key than the trusted one")
     name, public = parse_key(stated)
-    _check_manifest_signature(manifest, members["manifest.json"], public)
+    _check_manifest_signature(manifest, public)
     return [_verify_log(log, members, name, public) for log in manifest["logs"]]
 
 
@@ -462,7 +479,7 @@ def manifest_body(manifest: dict) -> bytes:
     return b"guard-export\n" + encode({k: v for k, v in manifest.items() if k != "signature"})
 
 
-def _check_manifest_signature(manifest: dict, raw: bytes, public: bytes) -> None:
+def _check_manifest_signature(manifest: dict, public: bytes) -> None:
     signature = bytes.fromhex(manifest["signature"])
     if not ed25519_verify(public, manifest_body(manifest), signature):
         raise VerificationFailed("manifest: the signature is wrong")

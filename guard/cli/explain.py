@@ -1,5 +1,10 @@
 import typer
-app=typer.Typer()
+
+app = typer.Typer()
+
+
 @app.command("x")
 def x() -> None: ...
-doctor=explain=x
+
+
+doctor = explain = x

@@ -190,7 +190,10 @@ def _first_key(data_dir: Path, configuration: Configuration, keyring: Keyring) -
             return None
         issuer = Issuer(installation.keys, keyring, principal=operator())
         issued = issuer.issue(
-            Grant(application=FIRST_APPLICATION), key_id=new_id(), now=microseconds_now(), entropy=os.urandom(32)
+            Grant(application=FIRST_APPLICATION),
+            key_id=new_id(),
+            now=microseconds_now(),
+            entropy=os.urandom(32),
         )
         return issued.key
     finally:

@@ -24,6 +24,7 @@ __all__ = [
     "AsJson",
     "DataDir",
     "choose",
+    "facts",
     "microseconds_now",
     "opened",
     "operator",
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Where Guard keeps everything [$GUARD_DATA_DIR, ./guard-data]")
+    Path | None, typer.Option("--data-dir", help="Where everything is kept [$GUARD_DATA_DIR, ./guard-data]")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
 
@@ -98,10 +99,9 @@ def write_json(value: object) -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write rows in columns, for people; nothing is cut where the output is no terminal."""
-    widths = [
-        max(len(name), *(len(row[at]) for row in rows)) if rows else len(name) for at, name in enumerate(columns)
-    ]
-    for row in (columns, *rows):
+    lines = (columns, *rows)
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for row in lines:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         write_line("  ".join(cells).rstrip())
 

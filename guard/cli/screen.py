@@ -57,7 +57,9 @@ def _plain(finding: Finding) -> Mapping[str, str | int | float]:
 
 def _types(as_json: bool) -> None:
     if as_json:
-        rows = [{"name": row.name, "group": row.group, "evidence": row.evidence} for row in CATALOGUE.values()]
+        rows = [
+            {"name": row.name, "group": row.group, "evidence": row.evidence} for row in CATALOGUE.values()
+        ]
         sys.stdout.write(json.dumps(rows) + "\n")
         return
     table = Table("type", "group", "evidence", "propagates")

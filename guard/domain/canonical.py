@@ -7,8 +7,8 @@ a test holds the two equal.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 
 __all__ = ["Json", "canonical", "digest"]
 
@@ -18,33 +18,43 @@ Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 MAX_INTEGER = 2**53 - 1
 
 
-def _check(value: object) -> None:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return
+def _encoded(value: object) -> str:
+    """Encode in one pass; this runs for every sealed value of every record."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return encode_basestring(str.__str__(value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
-        if abs(value) > MAX_INTEGER:
-            raise ValueError("an integer is beyond 2^53 - 1")
-        return
+        return _integer(int(value))
     if isinstance(value, Mapping):
-        for key, member in value.items():
-            if not isinstance(key, str):
-                raise TypeError("an object key is not a string")
-            _check(member)
-        return
+        return "{" + ",".join([f"{_key(key)}:{_encoded(value[key])}" for key in _ordered(value)]) + "}"
     if isinstance(value, (list, tuple)):
-        for member in value:
-            _check(member)
-        return
+        return "[" + ",".join([_encoded(member) for member in value]) + "]"
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
-def _ordered(value: object) -> object:
-    # RFC 8785 §3.2.3 sorts keys by UTF-16 code units, which json.dumps does not.
-    if isinstance(value, Mapping):
-        return {key: _ordered(value[key]) for key in sorted(value, key=lambda k: k.encode("utf-16-be"))}
-    if isinstance(value, (list, tuple)):
-        return [_ordered(member) for member in value]
-    return value
+def _integer(value: int) -> str:
+    if abs(value) > MAX_INTEGER:
+        raise ValueError("an integer is beyond 2^53 - 1")
+    return str(value)
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError("an object key is not a string")
+    return encode_basestring(str.__str__(key))
+
+
+def _ordered(value: Mapping[object, object]) -> list[str]:
+    keys = [key for key in value if isinstance(key, str)]
+    if len(keys) != len(value):
+        raise TypeError("an object key is not a string")
+    if all(key.isascii() for key in keys):
+        return sorted(keys)
+    # RFC 8785 §3.2.3 sorts keys by UTF-16 code units, which differ from code points.
+    return sorted(keys, key=lambda key: key.encode("utf-16-be"))
 
 
 def canonical(value: Json) -> bytes:
@@ -53,8 +63,7 @@ def canonical(value: Json) -> bytes:
     Raises ``TypeError`` for anything that is no JSON value or a float and ``ValueError``
     for integers beyond 2^53 - 1 and strings with lone surrogates.
     """
-    _check(value)
-    return json.dumps(_ordered(value), ensure_ascii=False, separators=(",", ":")).encode()
+    return _encoded(value).encode()
 
 
 def digest(value: Json) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["uuid7"]
 
+ENTROPY = 10
+
 
 def uuid7(*, microseconds: int, entropy: bytes) -> str:
     """Return the identifier of ``microseconds`` since 1970 and ten random bytes.
@@ -11,7 +13,7 @@ def uuid7(*, microseconds: int, entropy: bytes) -> str:
     The twelve bits after the milliseconds carry the sub-millisecond part (RFC 9562 §6.2,
     method 3), so identifiers of one process sort by time.
     """
-    if len(entropy) != 10:
+    if len(entropy) != ENTROPY:
         raise ValueError("entropy must be ten bytes")
     milliseconds, rest = divmod(microseconds, 1000)
     fraction = rest * 4096 // 1000

@@ -22,8 +22,10 @@ Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Mark(Protocol):
-    line: int
-    column: int
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
 
 
 Scalar = str | int | float | bool | None
@@ -140,8 +142,7 @@ def load(data: bytes, *, file: str) -> Node:
                 raise problem(_place(event.start_mark, file), "aliases and anchors are not used here")
         root = yaml.compose(data, Loader=Loader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = _place(mark, file) if mark is not None else Place(file, 1, 1)
+        where = _place(error.problem_mark or error.context_mark, file)
         raise problem(where, f"not YAML: {error.problem}") from None
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         raise ConfigurationError(f"{file}: not YAML in UTF-8") from None
@@ -150,7 +151,9 @@ def load(data: bytes, *, file: str) -> Node:
     return _node(root, file, 0)
 
 
-def _place(mark: _Mark, file: str) -> Place:
+def _place(mark: _Mark | None, file: str) -> Place:
+    if mark is None:
+        return Place(file, 1, 1)
     return Place(file, mark.line + 1, mark.column + 1)
 
 

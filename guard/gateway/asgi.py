@@ -39,9 +39,7 @@ class _Gate(Protocol):
 class ModelEndpoints:
     """Serves the model endpoints; ``max_body`` in bytes, ``new_id`` makes exchange ids."""
 
-    def __init__(
-        self, gate: _Gate, *, fallback: ASGIApp, max_body: int, new_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, gate: _Gate, *, fallback: ASGIApp, max_body: int, new_id: Callable[[], str]) -> None:
         self._gate = gate
         self._fallback = fallback
         self._max_body = max_body
@@ -63,9 +61,7 @@ class ModelEndpoints:
             return
         await self._serve(incoming, receive, send)
 
-    async def _incoming(
-        self, scope: Scope, receive: Receive, route: str, exchange: str
-    ) -> Incoming | None:
+    async def _incoming(self, scope: Scope, receive: Receive, route: str, exchange: str) -> Incoming | None:
         if scope["method"] != "POST":
             raise InvalidRequest("use POST", code="method_not_allowed")
         headers = _headers(scope)

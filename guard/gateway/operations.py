@@ -68,9 +68,7 @@ def operations_app(
     def prometheus() -> Response:
         return Response(metrics(), media_type="text/plain; version=0.0.4")
 
-    @app.api_route(
-        "/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False
-    )
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     def unknown(path: str) -> Response:  # noqa: ARG001 (the path is never echoed)
         return problem(
             NotFound("no such endpoint; unknown endpoints are never passed through", code="unknown_endpoint")

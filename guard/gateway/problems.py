@@ -103,9 +103,9 @@ def openai_problem(error: GuardError, *, reference: str) -> Problem:
         }
     )
     headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
-    if isinstance(error, LimitExceeded):
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    elif isinstance(error, UpstreamRejected) and error.retry_after is not None:
+    if isinstance(error, LimitExceeded) or (
+        isinstance(error, UpstreamRejected) and error.retry_after is not None
+    ):
         headers.append((b"retry-after", str(error.retry_after).encode()))
     elif status == 503:  # noqa: PLR2004 (the status itself)
         headers += [(b"retry-after", b"5"), FINAL]

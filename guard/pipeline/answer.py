@@ -23,6 +23,7 @@ from guard.upstream.provider import UpstreamAnswer
 
 __all__ = ["AnswerContext", "Reply", "StreamReply", "WholeReply", "open_answer"]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeReply:
     """A whole answer; its outcome is durable already."""

@@ -24,7 +24,7 @@ from guard.screening.incremental import Incremental
 __all__ = ["Blocked", "Channel", "ChannelSetting", "Tally"]
 
 
-class Blocked(Exception):  # noqa: N818 (an ending of the answer, not a fault)
+class Blocked(Exception):
     """A rule on answers blocks; ``released`` is the text before the finding."""
 
     def __init__(self, released: str, rule: str, entity_type: str) -> None:

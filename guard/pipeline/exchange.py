@@ -24,6 +24,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from guard.domain.decision import Decision, Direction, Operator
 from guard.domain.event import CheckpointSummary, Denied, HoldUnit, Receipt, Recorder
@@ -64,6 +65,9 @@ from guard.upstream.provider import Upstream, UpstreamAnswer
 
 __all__ = ["Gate", "Incoming", "Result", "Stamp"]
 
+
+SERVER_FAULT = 500
+"""The least status that is about the provider and not about the request."""
 
 INTERNAL = "Guard failed and stopped this exchange; the log of the service says where"
 
@@ -218,10 +222,10 @@ class Gate:
             stamp = self._stamp(trail, receipt, started, upstream_seconds)
             sending = time.perf_counter()
             try:
-                answer = await self._forward(who, incoming, read, protected, target)  # 8
+                answer = await self._forward(who, incoming, protected, target)  # 8
             except (UpstreamUnavailable, UpstreamRejected) as failure:
                 upstream_seconds += time.perf_counter() - sending
-                if isinstance(failure, UpstreamRejected) and failure.status < 500:
+                if isinstance(failure, UpstreamRejected) and failure.status < SERVER_FAULT:
                     raise
                 trail.rejected.append(f"{target.provider}/{target.model}")
                 error = failure
@@ -233,7 +237,7 @@ class Gate:
                 context,
                 answer,
                 record=self._recorder.append,
-                ended=lambda note: self._ended(trail, note, "", replied, started),
+                ended=partial(self._ended, trail, replied, started),
             )
             return Result(stamp=replied, reply=reply)
         raise error
@@ -356,7 +360,7 @@ class Gate:
 
     # 8 ------------------------------------------------------------------------------
     async def _forward(
-        self, who: _Who, incoming: Incoming, read: _Read, protected: _Protected, target: Target
+        self, who: _Who, incoming: Incoming, protected: _Protected, target: Target
     ) -> UpstreamAnswer:
         provider = who.snapshot.governance.catalogue.providers[target.provider]
         return await self._upstream.send(
@@ -402,7 +406,8 @@ class Gate:
 
     def _failed(self, trail: Trail, error: GuardError, receipt: Receipt | None, started: float) -> Result:
         stamp = self._stamp(trail, receipt, started, 0.0)
-        self._ended(trail, _nothing("refused" if trail.target is None else "failed"), error.code, stamp, started)
+        note = _nothing("refused" if trail.target is None else "failed")
+        self._ended(trail, stamp, started, note, code=error.code)
         return Result(stamp=stamp, error=error)
 
     def _stamp(self, trail: Trail, receipt: Receipt | None, started: float, upstream: float) -> Stamp:
@@ -416,7 +421,7 @@ class Gate:
             reporting=self._report_only,
         )
 
-    def _ended(self, trail: Trail, note: AnswerNote, code: str, stamp: Stamp, started: float) -> None:
+    def _ended(self, trail: Trail, stamp: Stamp, started: float, note: AnswerNote, *, code: str = "") -> None:
         self._observer.exchange_ended(
             Summary(
                 exchange=trail.exchange,

@@ -45,6 +45,4 @@ def rehearse(text: str, *, screener: Screener, policy: CompiledPolicy, facts: Fa
     )
     surrogates = Surrogates(key=key, tenant="default", application=facts.application, scope="")
     planned = plan([part], decision, surrogates)
-    return Rehearsal(
-        findings=findings, decision=decision, protected=apply(text, planned.replacements[0])
-    )
+    return Rehearsal(findings=findings, decision=decision, protected=apply(text, planned.replacements[0]))

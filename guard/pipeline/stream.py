@@ -237,9 +237,7 @@ class AnswerStream:
                 continue
             channel = Channel(self._setting, self._tally, sink=f"tool:{call.name}")
             arguments = channel.whole("".join(call.arguments))
-            out.append(
-                self._writer.tool(choice, index, id=call.id, name=call.name, arguments=arguments)
-            )
+            out.append(self._writer.tool(choice, index, id=call.id, name=call.name, arguments=arguments))
         return out
 
     def _stopped(self, choice: int, name: str, block: Blocked) -> bytes:

@@ -22,15 +22,16 @@ from guard.errors import GuardError, LimitExceeded, PolicyDenied
 __all__ = ["AnswerNote", "Trail", "bucket"]
 
 REASON_LIMIT = 200
+SMALLEST = 256
 FEATURES = 512
 """Findings kept as features for replay; the counts are always whole."""
 
 
 def bucket(size: int) -> str:
     """Return the power-of-four bucket of a size in bytes: ``1k-4k``."""
-    if size < 256:
-        return "0-256"
-    low = 256
+    low = SMALLEST
+    if size < low:
+        return f"0-{low}"
     while size >= low * 4:
         low *= 4
     return f"{_short(low)}-{_short(low * 4)}"

@@ -102,6 +102,4 @@ class Access:
 def _names(source: str) -> dict[str, str]:
     """Return the ``@id`` of each policy by the number that Cedar gives it."""
     policies = json.loads(cedarpy.policies_to_json_str(source)).get("staticPolicies", {})
-    return {
-        number: policy.get("annotations", {}).get("id", number) for number, policy in policies.items()
-    }
+    return {number: policy.get("annotations", {}).get("id", number) for number, policy in policies.items()}

@@ -152,7 +152,9 @@ def _action(node: Node) -> tuple[Operator, Mapping[str, int]]:
     members = node.mapping()
     mask = members.get("mask")
     if mask is None:
-        raise positioned.problem(node.place, f"expected one of {', '.join(OPERATORS)}, or mask: {{keep_last: n}}")
+        raise positioned.problem(
+            node.place, f"expected one of {', '.join(OPERATORS)}, or mask: {{keep_last: n}}"
+        )
     members.finish()
     options = mask.mapping()
     keep_last = options.get("keep_last")
@@ -173,7 +175,9 @@ def _condition(node: Node) -> Condition:
         items = groups.items() if isinstance(groups.value, list) else [groups]
         wanted = {item.word([group.value for group in Group]) for item in items}
         terms.append(
-            Atom("entity_type", frozenset(row.name for row in CATALOGUE.values() if row.group.value in wanted))
+            Atom(
+                "entity_type", frozenset(row.name for row in CATALOGUE.values() if row.group.value in wanted)
+            )
         )
     score = members.get("score")
     if score:

@@ -92,7 +92,11 @@ def _exclusive(first: Rule, second: Rule) -> bool:
         return True
     for a in _terms(first.when):
         for b in _terms(second.when):
-            if isinstance(a, Score) and isinstance(b, Score) and (a.below <= b.at_least or b.below <= a.at_least):
+            if (
+                isinstance(a, Score)
+                and isinstance(b, Score)
+                and (a.below <= b.at_least or b.below <= a.at_least)
+            ):
                 return True
             if isinstance(a, Atom) and isinstance(b, Atom) and a.attribute == b.attribute:
                 literal = not any("*" in value for value in a.values | b.values)

@@ -88,7 +88,9 @@ class Not:
     def possible(self, entity_type: str) -> bool:
         """Whether the condition can hold for a type; only type sets can exclude one."""
         inner = self.term
-        return not (isinstance(inner, Atom) and inner.attribute == "entity_type" and entity_type in inner.values)
+        return not (
+            isinstance(inner, Atom) and inner.attribute == "entity_type" and entity_type in inner.values
+        )
 
 
 Condition = Always | Atom | Score | All | AnyOf | Not

@@ -77,9 +77,7 @@ class CompiledPolicy:
                 best = rule
         if best is None:
             return Obligation(finding=finding, operator=self._unmatched[facts.direction], rule=UNMATCHED)
-        return Obligation(
-            finding=finding, operator=best.operator, rule=best.name, parameters=best.parameters
-        )
+        return Obligation(finding=finding, operator=best.operator, rule=best.name, parameters=best.parameters)
 
     def explain(self, facts: Facts, findings: Sequence[Finding]) -> tuple[Trace, ...]:
         """Return why each finding is treated as it is."""

@@ -15,7 +15,9 @@ NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9:\-]*")
 NAME_LIMIT = 64
 VALUE_LIMIT = 8192
 SPACE = " \t\n\f\r"
-HARMLESS = frozenset({"alt", "title", "value", "placeholder", "label", "name", "id", "class", "lang", "aria-label"})
+HARMLESS = frozenset(
+    {"alt", "title", "value", "placeholder", "label", "name", "id", "class", "lang", "aria-label"}
+)
 """Attributes whose values are shown or kept, never loaded or sent."""
 
 
@@ -114,9 +116,11 @@ class Markup:
 
     def _in_value(self, character: str) -> None:
         state = self._state
-        if (state is _State.DOUBLE and character == '"') or (state is _State.SINGLE and character == "'"):
-            self._state = _State.BEFORE_NAME
-        elif state is _State.UNQUOTED and character in SPACE:
+        if (
+            (state is _State.DOUBLE and character == '"')
+            or (state is _State.SINGLE and character == "'")
+            or (state is _State.UNQUOTED and character in SPACE)
+        ):
             self._state = _State.BEFORE_NAME
         elif state is _State.UNQUOTED and character == ">":
             self._state = _State.TEXT

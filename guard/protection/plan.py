@@ -163,9 +163,7 @@ def _merged(changes: list[_Change]) -> list[_Change]:
     return merged
 
 
-def _replacement(
-    part: Part, one: _Change, surrogates: Surrogates, vault: dict[str, Original]
-) -> Replacement:
+def _replacement(part: Part, one: _Change, surrogates: Surrogates, vault: dict[str, Original]) -> Replacement:
     value = _value(part, one.start, one.end)
     if one.obligation.operator is Operator.SURROGATE:
         text = _surrogate(one.obligation.finding.entity_type, value, surrogates, vault)
@@ -176,9 +174,7 @@ def _replacement(
     return Replacement(start=one.start, end=one.end, text=text)
 
 
-def _surrogate(
-    entity_type: str, value: str, surrogates: Surrogates, vault: dict[str, Original]
-) -> str:
+def _surrogate(entity_type: str, value: str, surrogates: Surrogates, vault: dict[str, Original]) -> str:
     token = surrogates.token(entity_type, value)
     original = Original(value=value, entity_type=entity_type, group=CATALOGUE[entity_type].group)
     if vault.setdefault(token, original).value != value:

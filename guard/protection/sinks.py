@@ -18,7 +18,9 @@ __all__ = ["Place", "hosts_in"]
 
 HOST = re.compile(r"(?i)\bhttps?://([a-z0-9][a-z0-9.\-]{0,252})")
 RUN = re.compile(r"[^\s<>]*\Z")
-ADDRESS = re.compile(r"(?i)[\\/]{2,}|(?<![a-z0-9])www\.|(?<![a-z0-9.@\-])(?:[a-z0-9\-]{1,63}\.){1,8}[a-z]{2,24}(?=[/?#:\\])")
+ADDRESS = re.compile(
+    r"(?i)[\\/]{2,}|(?<![a-z0-9])www\.|(?<![a-z0-9.@\-])(?:[a-z0-9\-]{1,63}\.){1,8}[a-z]{2,24}(?=[/?#:\\])"
+)
 AUTHORITY_END = re.compile(r"[/\\?#]")
 NAME = re.compile(r"(?i)[a-z0-9.\-]+(?::[0-9]{1,5})?")
 POINTED = re.compile(r"\][(:]\s{0,8}\Z")

@@ -11,8 +11,8 @@ from typing import Final
 
 from guard.domain.entities import CATALOGUE, TOKEN
 from guard.domain.finding import Finding
-from guard.errors import ScreeningFailed
 from guard.domain.json_escapes import decode
+from guard.errors import ScreeningFailed
 from guard.screening.normalise import normalise
 from guard.screening.overlap import resolve
 from guard.screening.recognizers.address import IpAddress, MacAddress
@@ -87,7 +87,7 @@ class Screener:
             candidates += self.candidates(view.text, start, stop)
             if len(candidates) > MAX_CANDIDATES:
                 raise ScreeningFailed(
-                    f"a text holds more than {MAX_CANDIDATES} candidates for personal data; send less at once",
+                    f"a text holds over {MAX_CANDIDATES} candidates for personal data; send less at once",
                     code="too_many_candidates",
                 )
             if stop < len(view.text):

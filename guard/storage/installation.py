@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -119,7 +120,7 @@ def migrate_databases(configuration: Configuration) -> list[str]:
         if path is not None and not path.exists():
             created.append(path.name)
         try:
-            with readable_database(lambda kind, url=url: _unwritable(url, kind)):
+            with readable_database(partial(_unwritable, url)):
                 upgrade(engine, name)
         except CommandError:
             raise ConfigurationError(f"{url} was made by another version of Guard; start that one") from None

@@ -10,14 +10,17 @@ import fcntl
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.expression import Executable
 
 from guard.audit.batch import Counter, Head, LogTransaction, OpenExchange, Writes, held_from, held_plain
 from guard.storage.database import sqlite_path
 from guard.storage.log_tables import checkpoints, heads, leaves, open_exchanges, side_rows, usage
+from guard.storage.prepared import Prepared
 
 __all__ = ["LeafRow", "SideRowRow", "SqlLogStore"]
 
@@ -25,7 +28,8 @@ HASH = 32
 PAGE = 2000
 
 
-class LeafRow(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LeafRow:
     """A stored entry."""
 
     index: int
@@ -54,6 +58,7 @@ class SqlLogStore:
         path = sqlite_path(engine)
         self._lock = open(f"{path}.lock", "w") if path else None  # noqa: SIM115 (held for the store's life)
         self._writer: Connection | None = None
+        self._statements = _Statements(engine)
 
     def transaction(self) -> AbstractContextManager[LogTransaction]:
         """Take the lock and open a write transaction; leaving it commits durably."""
@@ -65,7 +70,7 @@ class SqlLogStore:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             with self._connection().begin():
-                yield _Transaction(self._connection())
+                yield _Transaction(self._connection(), self._statements)
         except BaseException:
             # Whatever went wrong, the next batch starts from what is on disk.
             self._forget_connection()
@@ -98,14 +103,20 @@ class SqlLogStore:
 
     def head(self, log: str) -> Head:
         """Return the state of one log."""
+        query = select(heads.c.size, heads.c.time, heads.c.frontier).where(heads.c.log == log)
         with self._engine.connect() as connection:
-            return _heads(connection, [log], lock=False)[log]
+            return _head_of(connection.execute(query).first())
 
     def leaves(self, log: str, *, start: int = 0, stop: int | None = None) -> Iterator[LeafRow]:
         """Yield entries in order of index, a page at a time."""
         columns = (
-            leaves.c.idx, leaves.c.time, leaves.c.id, leaves.c.type,
-            leaves.c.exchange, leaves.c.hash, leaves.c.body,
+            leaves.c.idx,
+            leaves.c.time,
+            leaves.c.id,
+            leaves.c.type,
+            leaves.c.exchange,
+            leaves.c.hash,
+            leaves.c.body,
         )
         while stop is None or start < stop:
             query = select(*columns).where(leaves.c.log == log, leaves.c.idx >= start)
@@ -122,8 +133,14 @@ class SqlLogStore:
     def exchange(self, exchange: str) -> list[tuple[str, LeafRow]]:
         """Return the entries of one exchange with their logs, in order."""
         columns = (
-            leaves.c.log, leaves.c.idx, leaves.c.time, leaves.c.id, leaves.c.type,
-            leaves.c.exchange, leaves.c.hash, leaves.c.body,
+            leaves.c.log,
+            leaves.c.idx,
+            leaves.c.time,
+            leaves.c.id,
+            leaves.c.type,
+            leaves.c.exchange,
+            leaves.c.hash,
+            leaves.c.body,
         )
         query = select(*columns).where(leaves.c.exchange == exchange).order_by(leaves.c.idx)
         with self._engine.connect() as connection:
@@ -165,105 +182,134 @@ class SqlLogStore:
             return
 
 
+class _Statements:
+    """What every transaction of the log runs. ON CONFLICT is spelled alike by SQLite and PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        def prepared(statement: Executable) -> Prepared:
+            return Prepared(statement, engine)
+
+        head = select(heads.c.size, heads.c.time, heads.c.frontier).where(heads.c.log == bindparam("log"))
+        self.head = prepared(head.with_for_update())
+        self.new_head = prepared(
+            text(
+                "INSERT INTO head (log, size, time, frontier) VALUES (:log, 0, 0, :frontier)"
+                " ON CONFLICT (log) DO NOTHING"
+            )
+        )
+        self.set_head = prepared(
+            text("UPDATE head SET size = :size, time = :time, frontier = :frontier WHERE log = :log")
+        )
+        self.counter = prepared(
+            select(usage.c.amount).where(
+                usage.c.key_id == bindparam("key_id"),
+                usage.c.unit == bindparam("unit"),
+                usage.c.start == bindparam("start"),
+            )
+        )
+        self.count = prepared(
+            text(
+                "INSERT INTO usage (key_id, unit, start, amount) VALUES (:key_id, :unit, :start, :amount)"
+                " ON CONFLICT (key_id, unit, start) DO UPDATE SET amount = excluded.amount"
+            )
+        )
+        self.opened = prepared(select(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
+        self.open = prepared(
+            text(
+                "INSERT INTO open_exchange (exchange, log, boot, attempt, held)"
+                " VALUES (:exchange, :log, :boot, :attempt, :held)"
+                " ON CONFLICT (exchange) DO UPDATE SET attempt = excluded.attempt, held = excluded.held"
+            )
+        )
+        self.close = prepared(delete(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
+        self.leaf = prepared(insert(leaves))
+        self.row = prepared(insert(side_rows))
+
+
 class _Transaction:
     """Implements ``audit.batch.LogTransaction`` on an open connection."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, statements: _Statements) -> None:
         self._connection = connection
+        self._run = statements
 
     def heads(self, logs: Iterable[str]) -> dict[str, Head]:
-        return _heads(self._connection, sorted(logs), lock=True)
+        return {log: self._head(log) for log in sorted(logs)}
+
+    def _head(self, log: str) -> Head:
+        row = self._run.head.one(self._connection, log=log)
+        if row is None:
+            self._run.new_head.one(self._connection, log=log, frontier=b"")
+            row = self._run.head.one(self._connection, log=log)
+        return _head_of(row)
 
     def counters(self, counters: Iterable[Counter]) -> dict[Counter, int]:
-        wanted = set(counters)
-        query = select(usage.c.key_id, usage.c.unit, usage.c.start, usage.c.amount)
-        query = query.where(usage.c.key_id.in_(sorted({key for key, _, _ in wanted})))
-        query = query.where(usage.c.start.in_(sorted({start for _, _, start in wanted})))
-        rows = self._connection.execute(query)
-        found = {(key, unit, start): amount for key, unit, start, amount in rows}
-        return {counter: found.get(counter, 0) for counter in wanted}
+        found: dict[Counter, int] = {}
+        for counter in sorted(set(counters)):
+            key, unit, start = counter
+            row = self._run.counter.one(self._connection, key_id=key, unit=unit, start=start)
+            found[counter] = row[0] if row else 0
+        return found
 
     def open_exchanges(self, exchanges: Iterable[str]) -> dict[str, OpenExchange]:
-        query = select(open_exchanges).where(open_exchanges.c.exchange.in_(sorted(exchanges)))
-        return {row.exchange: _opened(row) for row in self._connection.execute(query)}
+        found: dict[str, OpenExchange] = {}
+        for exchange in sorted(exchanges):
+            row = self._run.opened.one(self._connection, name=exchange)
+            if row is not None:
+                found[exchange] = _opened(row)
+        return found
 
     def write(self, writes: Writes) -> None:
-        run = self._connection.execute
-        if writes.leaves:
-            run(
-                insert(leaves),
-                [
-                    {
-                        "log": leaf.log, "idx": leaf.index, "time": leaf.time, "id": leaf.id,
-                        "type": leaf.type, "exchange": leaf.exchange, "hash": leaf.hash, "body": leaf.body,
-                    }
-                    for leaf in writes.leaves
-                ],
-            )
-        if writes.rows:
-            names = ("log", "leaf_id", "name", "key_id", "value")
-            run(insert(side_rows), [dict(zip(names, row, strict=True)) for row in writes.rows])
-        run(
-            _SET_HEAD,
+        connection, run = self._connection, self._run
+        run.leaf.many(
+            connection,
             [
-                {"name": log, "size": head.size, "time": head.time, "frontier": b"".join(head.frontier)}
+                {
+                    "log": leaf.log,
+                    "idx": leaf.index,
+                    "time": leaf.time,
+                    "id": leaf.id,
+                    "type": leaf.type,
+                    "exchange": leaf.exchange,
+                    "hash": leaf.hash,
+                    "body": leaf.body,
+                }
+                for leaf in writes.leaves
+            ],
+        )
+        names = ("log", "leaf_id", "name", "key_id", "value")
+        run.row.many(connection, [dict(zip(names, row, strict=True)) for row in writes.rows])
+        run.set_head.many(
+            connection,
+            [
+                {"log": log, "size": head.size, "time": head.time, "frontier": b"".join(head.frontier)}
                 for log, head in writes.heads.items()
             ],
         )
-        if writes.opened:
-            run(_OPEN, [_open_row(opened) for opened in writes.opened.values()])
-        if writes.closed:
-            closing = delete(open_exchanges).where(open_exchanges.c.exchange == bindparam("name"))
-            run(closing, [{"name": exchange} for exchange in writes.closed])
-        if writes.counters:
-            rows = [
+        run.open.many(connection, [_open_row(opened) for opened in writes.opened.values()])
+        run.close.many(connection, [{"name": exchange} for exchange in writes.closed])
+        run.count.many(
+            connection,
+            [
                 {"key_id": key, "unit": unit, "start": start, "amount": amount}
                 for (key, unit, start), amount in writes.counters.items()
-            ]
-            run(_COUNT, rows)
-
-
-# ON CONFLICT is spelled alike by SQLite and PostgreSQL.
-_OPEN = text(
-    "INSERT INTO open_exchange (exchange, log, boot, attempt, held)"
-    " VALUES (:exchange, :log, :boot, :attempt, :held)"
-    " ON CONFLICT (exchange) DO UPDATE SET attempt = excluded.attempt, held = excluded.held"
-)
-_COUNT = text(
-    "INSERT INTO usage (key_id, unit, start, amount) VALUES (:key_id, :unit, :start, :amount)"
-    " ON CONFLICT (key_id, unit, start) DO UPDATE SET amount = excluded.amount"
-)
-_SET_HEAD = update(heads).where(heads.c.log == bindparam("name")).values(
-    size=bindparam("size"), time=bindparam("time"), frontier=bindparam("frontier")
-)
-_NEW_HEAD = text(
-    "INSERT INTO head (log, size, time, frontier) VALUES (:log, 0, 0, :frontier) ON CONFLICT (log) DO NOTHING"
-)
-
-
-def _heads(connection: Connection, logs: Sequence[str], *, lock: bool) -> dict[str, Head]:
-    query = select(heads.c.log, heads.c.size, heads.c.time, heads.c.frontier)
-    query = query.where(heads.c.log.in_(logs)).order_by(heads.c.log)
-    if lock:
-        query = query.with_for_update()
-    rows = connection.execute(query).all()
-    if lock and len(rows) < len(logs):
-        connection.execute(_NEW_HEAD, [{"log": log, "frontier": b""} for log in logs])
-        rows = connection.execute(query).all()
-    found = {
-        log: Head(
-            size=size,
-            time=time,
-            frontier=[frontier[at : at + HASH] for at in range(0, len(frontier), HASH)],
+            ],
         )
-        for log, size, time, frontier in rows
-    }
-    return {log: found.get(log) or Head() for log in logs}
 
 
-def _opened(row: object) -> OpenExchange:
-    exchange, log, boot, attempt, held = tuple(row)  # type: ignore[arg-type]
-    return OpenExchange(exchange=exchange, log=log, boot=boot, attempt=attempt, held=held_from(json.loads(held)))
+def _head_of(row: Sequence[Any] | None) -> Head:
+    if row is None:
+        return Head()
+    size, time, frontier = row
+    whole = bytes(frontier)
+    return Head(size=size, time=time, frontier=[whole[at : at + HASH] for at in range(0, len(whole), HASH)])
+
+
+def _opened(row: Sequence[Any]) -> OpenExchange:
+    exchange, log, boot, attempt, held = row
+    return OpenExchange(
+        exchange=exchange, log=log, boot=boot, attempt=attempt, held=held_from(json.loads(held))
+    )
 
 
 def _open_row(opened: OpenExchange) -> dict[str, str | int]:

@@ -124,7 +124,12 @@ def _pieces(text: str) -> Sequence[str]:
 def stream(body: Plain) -> Iterator[dict[str, object]]:
     """Yield an answer's chunks: a few characters each, choices in turn."""
     numbers = range(_choices(body))
-    head = {"id": "chatcmpl-demo", "object": "chat.completion.chunk", "created": CREATED, "model": body.get("model")}
+    head = {
+        "id": "chatcmpl-demo",
+        "object": "chat.completion.chunk",
+        "created": CREATED,
+        "model": body.get("model"),
+    }
 
     def chunk(number: int, delta: Plain, reason: str | None = None) -> dict[str, object]:
         return {**head, "choices": [{"index": number, "delta": delta, "finish_reason": reason}]}

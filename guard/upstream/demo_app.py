@@ -96,7 +96,9 @@ class _Demo:
             await _reply(send, 200, json.dumps(answer(body), ensure_ascii=False).encode())
 
     async def _stream(self, body: dict[str, object], send: Send) -> None:
-        frames = [b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n" for chunk in stream(body)]
+        frames = [
+            b"data: " + json.dumps(chunk, ensure_ascii=False).encode() + b"\n\n" for chunk in stream(body)
+        ]
         whole = b"".join(frames) + b"data: [DONE]\n\n"
         pieces: Iterable[bytes] = [*frames, b"data: [DONE]\n\n"]
         if body.get("model") == "demo-bytes":

@@ -41,13 +41,24 @@ class Reading(Protocol):
         ...
 
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The model that the caller asks for."""
+        ...
+
     @property
-    def stream(self) -> bool: ...
+    def stream(self) -> bool:
+        """Whether the answer is to be streamed."""
+        ...
+
     @property
-    def include_usage(self) -> bool: ...
+    def include_usage(self) -> bool:
+        """Whether the caller asked for usage at the end of a stream."""
+        ...
+
     @property
-    def conversation(self) -> str | None: ...
+    def conversation(self) -> str | None:
+        """The dialect's own name of the conversation, if the body has one."""
+        ...
 
     def lookup(self, dotted: str) -> str | None:
         """Return a string field of the body by its dotted name."""
@@ -145,10 +156,22 @@ class StreamReader(Protocol):
 class StreamWriter(Protocol):
     """Renders events in the provider's own envelope."""
 
-    def text(self, choice: int, name: str, text: str) -> bytes: ...
-    def tool(self, choice: int, index: int, *, id: str, name: str, arguments: str) -> bytes: ...
-    def finish(self, choice: int, reason: str) -> bytes: ...
-    def blocked(self, choice: int, explanation: str) -> bytes: ...
+    def text(self, choice: int, name: str, text: str) -> bytes:
+        """Render a piece of a text channel."""
+        ...
+
+    def tool(self, choice: int, index: int, *, id: str, name: str, arguments: str) -> bytes:
+        """Render one tool call, whole."""
+        ...
+
+    def finish(self, choice: int, reason: str) -> bytes:
+        """Render the end of a choice."""
+        ...
+
+    def blocked(self, choice: int, explanation: str) -> bytes:
+        """Render the end of a choice that policy stopped."""
+        ...
+
     def end(self, usage: Usage | None) -> bytes:
         """Render the last bytes: usage, if asked for, and the terminator."""
         ...
@@ -162,7 +185,9 @@ class Dialect(Protocol):
     """One provider protocol. ``path`` is appended to the provider's base URL."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Where the provider serves the endpoint, below its base URL."""
+        ...
 
     def read(self, body: bytes, limits: BodyLimits) -> Reading:
         """Parse a request. Raises ``InvalidRequest``."""

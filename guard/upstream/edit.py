@@ -26,14 +26,16 @@ class _Copy:
         if known is not None:
             return known
         parent = self.container(path[:-1])
-        member = parent[path[-1]]  # type: ignore[call-overload,index]
+        member = parent[path[-1]]  # type: ignore[index]
         copy: Container = dict(member) if isinstance(member, dict) else list(member)  # type: ignore[arg-type]
-        parent[path[-1]] = copy  # type: ignore[call-overload,index]
+        parent[path[-1]] = copy  # type: ignore[index]
         self._copied[path] = copy
         return copy
 
 
-def edited(root: JsonObject, parts: Sequence[Part], paths: Sequence[Path], texts: Mapping[int, str]) -> JsonObject:
+def edited(
+    root: JsonObject, parts: Sequence[Part], paths: Sequence[Path], texts: Mapping[int, str]
+) -> JsonObject:
     """Return ``root`` with the parts ``texts`` replaced; unchanged members are shared.
 
     A replaced number becomes a string. Keys are renamed last, deepest first, in their
@@ -46,7 +48,7 @@ def edited(root: JsonObject, parts: Sequence[Part], paths: Sequence[Path], texts
             keys.append(index)
         else:
             path = paths[index]
-            copy.container(path[:-1])[path[-1]] = text  # type: ignore[call-overload,index]
+            copy.container(path[:-1])[path[-1]] = text  # type: ignore[index]
     for index in sorted(keys, key=lambda index: -len(paths[index])):
         path = paths[index]
         container = copy.container(path[:-1])

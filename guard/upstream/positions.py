@@ -257,5 +257,3 @@ class Choice:
         kind = value.get("type") if isinstance(value, dict) else None
         rule = self.rules.get(kind) if isinstance(kind, str) else None
         (rule or FREE).walk(value, position, path, places, by_caller=by_caller)
-
-

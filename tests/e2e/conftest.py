@@ -17,7 +17,8 @@ providers:
 models:
   - {name: "demo-*", targets: [{provider: demo, model: same}]}
   - {name: falls-back, targets: [{provider: nowhere, model: x}, {provider: demo, model: demo-echo}]}
-  - {name: second-after-500, targets: [{provider: demo, model: demo-status-500}, {provider: demo, model: demo-echo}]}
+  - name: second-after-500
+    targets: [{provider: demo, model: demo-status-500}, {provider: demo, model: demo-echo}]
   - {name: unreachable, targets: [{provider: nowhere, model: x}]}
   - {name: link-local, targets: [{provider: metadata, model: x}]}
 applications:

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
 
 import openai
@@ -33,7 +34,13 @@ def run_guard(data_dir: Path, *arguments: str, text: str = "") -> subprocess.Com
     """Run one ``guard`` command on a data directory."""
     environment = {**os.environ, "GUARD_DATA_DIR": str(data_dir)}
     return subprocess.run(
-        [*GUARD, *arguments], env=environment, input=text, capture_output=True, text=True, check=False, timeout=60
+        [*GUARD, *arguments],
+        env=environment,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -147,7 +154,9 @@ class Service:
 
     def client(self, application: str = "tests", *options: str) -> openai.OpenAI:
         """Return the official client with a key of ``application``."""
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key(application, *options), max_retries=0)
+        return openai.OpenAI(
+            base_url=f"{self.url}/v1", api_key=self.key(application, *options), max_retries=0
+        )
 
     def received(self) -> list[str]:
         """Return the last bodies that the demo model received, oldest first."""
@@ -182,7 +191,7 @@ class Service:
         return self.call("POST", "/v1/chat/completions", body, key=str(key), **options)  # type: ignore[arg-type]
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+def _lower(headers: Message) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 

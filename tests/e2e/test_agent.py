@@ -12,7 +12,9 @@ FILE = f'# settings\nowner = "{EMAIL}"\naws_key = "{AWS}"\n'
 Message = dict[str, object]
 
 
-def ask(service: Service, messages: list[Message], model: str = "demo-tool") -> tuple[dict[str, object], list[Message]]:
+def ask(
+    service: Service, messages: list[Message], model: str = "demo-tool"
+) -> tuple[dict[str, object], list[Message]]:
     """Send a turn as the agent does; return the answer's message and what the model got."""
     tools = [{"type": "function", "function": {"name": "Write", "parameters": {"type": "object"}}}]
     body = json.dumps({"model": model, "messages": messages, "tools": tools}, ensure_ascii=False).encode()
@@ -30,7 +32,9 @@ def test_three_turns(own_service: Service) -> None:
         {
             "role": "assistant",
             "content": None,
-            "tool_calls": [{"id": "call_r", "type": "function", "function": {"name": "Read", "arguments": "{}"}}],
+            "tool_calls": [
+                {"id": "call_r", "type": "function", "function": {"name": "Read", "arguments": "{}"}}
+            ],
         },
         {"role": "tool", "tool_call_id": "call_r", "content": FILE},
         {"role": "user", "content": f"Now write this again:\n{FILE}"},

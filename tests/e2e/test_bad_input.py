@@ -20,11 +20,17 @@ def chat(content: str = "mark", **members: object) -> bytes:
 
 REFUSED: dict[str, tuple[bytes, str]] = {
     "NaN": (chat().replace(b'"mark"', b"NaN"), "invalid_json"),
-    "an integer of 24 digits": (chat(seed=1).replace(b'"seed": 1', b'"seed": 123456789012345678901234'), "number_too_large"),
+    "an integer of 24 digits": (
+        chat(seed=1).replace(b'"seed": 1', b'"seed": 123456789012345678901234'),
+        "number_too_large",
+    ),
     "a lone surrogate": (chat().replace(b"mark", b"mark\\ud800"), "invalid_json"),
     "a byte order mark": (b"\xef\xbb\xbf" + chat(), "invalid_json"),
     "invalid UTF-8": (chat().replace(b"mark", b"mark\xff"), "invalid_json"),
-    "ten thousand levels": (chat(metadata=1).replace(b'"metadata": 1', b'"metadata": ' + b"[" * 10_000 + b"]" * 10_000), "too_deep"),
+    "ten thousand levels": (
+        chat(metadata=1).replace(b'"metadata": 1', b'"metadata": ' + b"[" * 10_000 + b"]" * 10_000),
+        "too_deep",
+    ),
     "a truncated body": (chat()[:-3], "invalid_json"),
     "a list": (b"[]", "invalid_json"),
     "nothing": (b"", "invalid_json"),

@@ -22,8 +22,15 @@ TEXT = " ".join((CANARIES[0], CANARIES[1], CANARIES[2], f"password: {CANARIES[3]
 def bodies() -> Iterator[bytes]:
     """Yield requests that end in every way there is."""
     for model in (
-        "demo-echo", "demo-tool", "demo-inject", "demo-status-500", "demo-invalid", "demo-error",
-        "unreachable", "falls-back", "no-such-model",
+        "demo-echo",
+        "demo-tool",
+        "demo-inject",
+        "demo-status-500",
+        "demo-invalid",
+        "demo-error",
+        "unreachable",
+        "falls-back",
+        "no-such-model",
     ):
         for stream in (False, True):
             yield json.dumps(
@@ -34,15 +41,21 @@ def bodies() -> Iterator[bytes]:
                         {"role": "system", "content": TEXT},
                         {"role": "user", "content": TEXT, TEXT: TEXT},
                     ],
-                    "tools": [{"type": "function", "function": {"name": "t", "description": TEXT, "parameters": {}}}],
+                    "tools": [
+                        {"type": "function", "function": {"name": "t", "description": TEXT, "parameters": {}}}
+                    ],
                     "metadata": {"who": TEXT},
                     "user": CANARIES[0],
                 }
             ).encode()
     yield TEXT.encode()
     yield json.dumps({"model": CANARIES[0], "messages": [{"role": TEXT, "content": TEXT}]}).encode()
-    yield json.dumps({"model": "demo-echo", "messages": [{"role": "tool", "tool_call_id": CANARIES[0]}]}).encode()
-    yield json.dumps({"model": "demo-echo", "n": TEXT, "messages": [{"role": "user", "content": "x"}]}).encode()
+    yield json.dumps(
+        {"model": "demo-echo", "messages": [{"role": "tool", "tool_call_id": CANARIES[0]}]}
+    ).encode()
+    yield json.dumps(
+        {"model": "demo-echo", "n": TEXT, "messages": [{"role": "user", "content": "x"}]}
+    ).encode()
 
 
 def forms(value: str) -> Iterator[bytes]:

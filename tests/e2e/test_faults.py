@@ -158,7 +158,9 @@ def test_workers_killed_under_load_leave_gaps_and_a_clean_log(own_service: Servi
     members = verify.unpack(out.read_bytes())
     leaves = [json.loads(line) for line in members["logs/default/entries.jsonl"].splitlines()]
     ends = Counter(
-        leaf["exchange"] for leaf in leaves if leaf["type"] in ("exchange.outcome", "exchange.gap", "exchange.refused")
+        leaf["exchange"]
+        for leaf in leaves
+        if leaf["type"] in ("exchange.outcome", "exchange.gap", "exchange.refused")
     )
     opened = {leaf["exchange"] for leaf in leaves if leaf["type"] == "exchange.intent"}
     assert set(acknowledged) <= opened
@@ -175,7 +177,7 @@ def test_a_log_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     service.file_limit = (service.data_dir / "log.db").stat().st_size + 300_000
     service.start()
     try:
-        last = (200, {}, b"")
+        last: tuple[int, dict[str, str], bytes] = (200, {}, b"")
         for number in range(2000):
             before = number
             last = service.chat(chat("demo-echo", f"turn-{number}-end " + "x" * 2000), key=key)

@@ -7,7 +7,9 @@ import json
 from tests.e2e.service import Service, run_guard
 
 EMAIL = "maria.gomez@kestrel-labs.com"
-BODY = json.dumps({"model": "demo-echo", "messages": [{"role": "user", "content": f"reload {EMAIL}"}]}).encode()
+BODY = json.dumps(
+    {"model": "demo-echo", "messages": [{"role": "user", "content": f"reload {EMAIL}"}]}
+).encode()
 CONTACT = """    - name: contact
       direction: request
       when: {group: contact}

@@ -21,7 +21,7 @@ SENT = f"Write to {EMAIL}, card {CARD}, key {AWS}, and meet in Paris on Friday."
 
 def tool(name: str) -> ChatCompletionToolParam:
     """Return a tool that takes a text."""
-    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+    schema: dict[str, object] = {"type": "object", "properties": {"text": {"type": "string"}}}
     return {"type": "function", "function": {"name": name, "parameters": schema}}
 
 
@@ -104,7 +104,7 @@ def test_several_choices_are_each_restored(service: Service) -> None:
 def test_tool_arguments_are_restored_by_the_tool_they_go_to(service: Service, stream: bool) -> None:
     client = service.client("agents")
     tools = [tool("Write"), tool("WebFetch"), tool("lookup")]
-    message = f"tools {SENT} \"quoted\" \\ line\nnext"
+    message = f'tools {SENT} "quoted" \\ line\nnext'
     arguments: dict[str, str] = {}
     if stream:
         for piece in client.chat.completions.create(

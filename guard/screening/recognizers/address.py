@@ -11,8 +11,12 @@ from guard.screening.view import Candidate, View
 __all__ = ["IpAddress", "MacAddress"]
 
 V4 = re.compile(r"(?<![0-9A-Za-z_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9A-Za-z]|-[0-9])")
-V6 = re.compile(r"(?<![0-9A-Za-z:._])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_:])")
-MAC = re.compile(r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z]|[:-][0-9A-Fa-f])")
+V6 = re.compile(
+    r"(?<![0-9A-Za-z:._])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_:])"
+)
+MAC = re.compile(
+    r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z]|[:-][0-9A-Fa-f])"
+)
 VERSION = re.compile(r"(?:\bv|version|release|build|revision|chapter|section)\s*[:=]?\s*$")
 COLONS = 2
 
@@ -32,7 +36,9 @@ class IpAddress:
             for found in V6.finditer(view.text):
                 written = found.group()
                 if "::" in written or written.count(":") == 7:  # noqa: PLR2004 (a full address)
-                    yield from self._confirmed(written.rstrip(":") if not written.endswith("::") else written, found.start())
+                    yield from self._confirmed(
+                        written.rstrip(":") if not written.endswith("::") else written, found.start()
+                    )
 
     def _confirmed(self, written: str, start: int) -> Iterator[Candidate]:
         try:

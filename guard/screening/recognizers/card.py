@@ -34,7 +34,20 @@ SHORT = 12
 WEAK = frozenset({12, 13, 14, 17, 18, 19})
 """Lengths that many other numbers have: without groups they want a word of context."""
 
-WORDS = ("card", "visa", "master", "amex", "credit", "debit", "pan", "卡", "payment", "cc ", "maestro", "diners")
+WORDS = (
+    "card",
+    "visa",
+    "master",
+    "amex",
+    "credit",
+    "debit",
+    "pan",
+    "卡",
+    "payment",
+    "cc ",
+    "maestro",
+    "diners",
+)
 TEST = frozenset(
     "4111111111111111 4242424242424242 4012888888881881 4000056655665556 4222222222222 5555555555554444"
     " 5105105105105100 2223003122003222 5200828282828210 378282246310005 371449635398431 378734493671000"

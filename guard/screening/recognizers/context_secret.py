@@ -13,15 +13,17 @@ __all__ = ["ContextSecret"]
 
 STEMS = ("pass", "pwd", "secret", "token", "key", "credential", "bearer", "密码", "口令", "密钥")
 TRIGGER = re.compile(
-    r"(?:pass(?:word|wd|phrase|code)|\bpwd|secret|token|(?:api|access|auth|private|signing|encryption)[ _\-]?key"
-    r"|credential|密码|口令|密钥)"
+    r"(?:pass(?:word|wd|phrase|code)|\bpwd|secret|token"
+    r"|(?:api|access|auth|private|signing|encryption)[ _\-]?key|credential|密码|口令|密钥)"
     r"[a-z_]{0,20}[\"'\])`]{0,2}\s{0,3}(?::=|=>|[:=]|\bis\b:?|为|是)\s{0,3}[\"'(`]{0,2}"
     r"|\bbearer\s{1,2}"
 )
 VALUE = re.compile(r"[!#$%&*+\-./0-9:=?@A-Z\\^_a-z|~]{6,200}")
 TRAILING = ".,:;?!"
 CODE = re.compile(r"^\$[{(A-Za-z_]|\$\{|\{\{|process\.env|os\.environ|^%[A-Za-z_(]|://|^/[a-z]|^\./|^@")
-PLACEHOLDER = re.compile(r"(?i)^(?:your|my|the|some|example|sample|test|dummy|changeme|placeholder|redacted|none|null|xxx)")
+PLACEHOLDER = re.compile(
+    r"(?i)^(?:your|my|the|some|example|sample|test|dummy|changeme|placeholder|redacted|none|null|xxx)"
+)
 NAME = re.compile(r"[A-Za-z_][A-Za-z_]*(?:[.\-_][A-Za-z_]+)*[0-9]?")
 LONG = 8
 BITS = 2.7

@@ -12,9 +12,16 @@ __all__ = ["Email"]
 LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.!#$%&'*+-/=?^_{|}~")
 LOCAL_MAX = 64
 DOMAIN_MAX = 190
-DOMAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,40})")
-EXAMPLE = re.compile(r"(?:^|\.)(?:example(?:\.[a-z]{2,3}){0,2}|[a-z0-9-]+\.(?:test|example|invalid|localhost))$")
-NOT_DOMAINS = frozenset("py js ts rb go rs md txt png jpg jpeg gif svg pdf json yaml yml toml xml html css sh cpp java class".split())
+DOMAIN = re.compile(
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}(?:[A-Za-z]{2,24}|xn--[A-Za-z0-9-]{2,40})"
+)
+EXAMPLE = re.compile(
+    r"(?:^|\.)(?:example(?:\.[a-z]{2,3}){0,2}|[a-z0-9-]+\.(?:test|example|invalid|localhost))$"
+)
+NOT_DOMAINS = frozenset(
+    "py js ts rb go rs md txt png jpg jpeg gif svg pdf json yaml yml toml xml html css sh cpp java"
+    " class".split()
+)
 """Endings of file names, which stand after an @ in retina images, packages and logs."""
 
 

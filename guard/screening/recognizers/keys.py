@@ -91,9 +91,7 @@ class Jwt:
             found = TOKEN.match(view.text, start, start + MAX_ANNOUNCED)
             if found is None or not self._header(found.group().partition(".")[0]):
                 continue
-            yield Candidate(
-                entity_type="JWT", start=start, end=found.end(), score=0.98, recognizer=self.name
-            )
+            yield Candidate(entity_type="JWT", start=start, end=found.end(), score=0.98, recognizer=self.name)
 
     @staticmethod
     def _header(segment: str) -> bool:

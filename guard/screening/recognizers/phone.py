@@ -18,7 +18,8 @@ __all__ = ["CnMobile", "Phone"]
 MAX_DIGITS = 15
 MIN_DIGITS = 8
 NANP = re.compile(
-    r"(?<![0-9A-Za-z_+.\-/(])(?:1[ \-.])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ \-.])[2-9][0-9]{2}[ \-.][0-9]{4}"
+    r"(?<![0-9A-Za-z_+.\-/(])(?:1[ \-.])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ \-.])"
+    r"[2-9][0-9]{2}[ \-.][0-9]{4}"
     r"(?![0-9A-Za-z_]|[.\-/][0-9])"
 )
 CN = re.compile(
@@ -140,7 +141,9 @@ class Phone:
 
 
 def _border(before: str) -> bool:
-    return not (before.isascii() and before.isalnum()) and before not in ("_", ".", "-", "/", "+") or not before
+    return (
+        not (before.isascii() and before.isalnum()) and before not in ("_", ".", "-", "/", "+")
+    ) or not before
 
 
 class CnMobile:

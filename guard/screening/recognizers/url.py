@@ -9,8 +9,12 @@ from guard.screening.view import Candidate, View
 
 __all__ = ["UrlCredentials"]
 
-USERINFO = re.compile(r"[^\s/?#@\"'<>\u2e80-\U0010ffff]{0,100}:[^\s/?#@\"'<>\u2e80-\U0010ffff]{1,100}@(?=[A-Za-z0-9\[_$-])")
-PLACEHOLDER = re.compile(r"(?i)^[^:]*:(?:\$\{?[A-Za-z_]\w*\}?|<[^>]*>|\{+\w*\}+|x{3,}|\*{3,}|password|pass|passwd|pwd|secret|your[-_]?password)$")
+USERINFO = re.compile(
+    r"[^\s/?#@\"'<>\u2e80-\U0010ffff]{0,100}:[^\s/?#@\"'<>\u2e80-\U0010ffff]{1,100}@(?=[A-Za-z0-9\[_$-])"
+)
+PLACEHOLDER = re.compile(
+    r"(?i)^[^:]*:(?:\$\{?[A-Za-z_]\w*\}?|<[^>]*>|\{+\w*\}+|x{3,}|\*{3,}|password|pass|passwd|pwd|secret|your[-_]?password)$"
+)
 
 
 class UrlCredentials:

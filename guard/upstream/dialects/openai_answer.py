@@ -23,19 +23,12 @@ class _Known:
 
     def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
         """Screen whatever does not look like an id."""
-        if isinstance(value, str) and not ID.fullmatch(value):
-            FREE.walk(value, position, path, places, by_caller=by_caller)
-        elif isinstance(value, dict | list):
+        if (isinstance(value, str) and not ID.fullmatch(value)) or isinstance(value, dict | list):
             FREE.walk(value, position, path, places, by_caller=by_caller)
 
 
 _known = _Known()
-_counts = Members(
-    {
-        name: _known
-        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-    }
-)
+_counts = Members(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), _known))
 _call = Members({"name": _known, "arguments": JsonSource()})
 _message = Members(
     {
@@ -141,7 +134,7 @@ def _channel(value: JsonObject, part: Part, path: Path) -> AnswerChannel:
     if json_text:
         call: Json = value
         for step in path[:-1]:
-            call = call[step]  # type: ignore[index,call-overload]
+            call = call[step]  # type: ignore[index]
         name = call.get("name") if isinstance(call, dict) else None
         sink = f"tool:{name}" if isinstance(name, str) else "tool:"
     choice = path[1] if len(path) > 1 and path[0] == "choices" and isinstance(path[1], int) else -1

@@ -70,11 +70,11 @@ _content = _Content(
         )
     )
 )
-_function = Members(
-    {"name": Id(), "description": Text(own=True), "parameters": Free(), "strict": Flag()}
-)
+_function = Members({"name": Id(), "description": Text(own=True), "parameters": Free(), "strict": Flag()})
 _call = Members({"name": Id(), "arguments": JsonSource()})
-_tool_call = Members({"id": Id(), "type": _words("function custom"), "function": _call, "index": Number(0, 1024)})
+_tool_call = Members(
+    {"id": Id(), "type": _words("function custom"), "function": _call, "index": Number(0, 1024)}
+)
 _message = Members(
     {
         "role": _words("system developer user assistant tool function"),
@@ -157,7 +157,10 @@ class ChatReading:
         if self.stream:
             # For metering; the chunk is dropped again if the caller did not ask for it.
             options = value.get("stream_options")
-            value["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+            value["stream_options"] = {
+                **(options if isinstance(options, dict) else {}),
+                "include_usage": True,
+            }
         return render(value)
 
 

@@ -1,0 +1,63 @@
+# Guard. `make` lists what there is. Every target honours the GUARD_… variables.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+ISSUE ?= gate
+
+.PHONY: help run test install demo bench check soak system acceptance lock
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: .venv/base ## Set everything up and serve on 127.0.0.1:8080 (GUARD_PORT, GUARD_DATA_DIR)
+	@exec $(BIN)/guard serve
+
+test: .venv/dev check ## Set everything up and run all tests
+	$(BIN)/python -m pytest -n 2 -q
+
+install: .venv/base ## Make .venv with the base installation; .venv/bin/guard is the command
+
+demo: .venv/base ## The first five minutes, against a running `make run`
+	@$(BIN)/guard demo
+
+check: .venv/dev ## Format, lint, types, contracts of imports
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/dev ## Run the benchmarks of ISSUE (default: gate)
+	$(BIN)/python -m benchmarks run --issue $(ISSUE)
+
+soak: .venv/dev ## The long versions of the counting tests
+	$(BIN)/python -m benchmarks soak
+
+system: ## Tools that some tests use and that need root (apt-get)
+	apt-get install -y --no-install-recommends strace
+
+acceptance: ## Every line of an issue's "To show when done", from a clean clone (ISSUE=name)
+	tests/acceptance/$(ISSUE).sh
+
+lock: .venv/dev ## Renew the hash locks after a change of pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe --no-header -o requirements/base.txt pyproject.toml
+	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe --no-header --extra dev -c requirements/base.txt -o requirements/dev.txt pyproject.toml
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Guard needs Python 3.11 or later; here is $$($(PYTHON) --version 2>&1). Try: make run PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "This Python cannot make environments. Run: apt-get install -y python3-venv"; exit 1; }
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/base: requirements/base.txt pyproject.toml | .venv/bin/python
+	@echo "installing the base (about a minute the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/base.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/base
+	@echo "installing what the tests need"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
