@@ -12,7 +12,8 @@ an error into a status and a body in the caller's dialect.
     ├─ AuthenticationError
     ├─ Refused                  a decision, not a fault
     │  ├─ PolicyDenied
-    │  └─ LimitExceeded
+    │  ├─ LimitExceeded
+    │  └─ BudgetExhausted       a privacy budget has no room; says the largest job that would fit
     ├─ ScreeningFailed          a recognizer broke or ran out of time: treated as deny
     ├─ ProtectionFailed
     │  ├─ UnknownOperator
@@ -26,7 +27,10 @@ an error into a status and a body in the caller's dialect.
     │  └─ UpstreamRejected
     ├─ AuditUnavailable         fail closed
     ├─ NotFound
-    └─ Conflict
+    ├─ Conflict
+    └─ TrainingError            a job cannot run or may not go on
+       ├─ IncompatibleModel     a layer or setting under which the guarantee would not hold
+       └─ LedgerConflict        a reservation is not in the state that the step asks for
 
 ``VerificationFailed``, the only type that ``audit/verify.py`` may raise, stands in that
 file, because the file ships alone in evidence bundles and imports nothing of Guard.
@@ -37,12 +41,15 @@ from __future__ import annotations
 __all__ = [
     "AuditUnavailable",
     "AuthenticationError",
+    "BudgetExhausted",
     "ConfigurationError",
     "Conflict",
     "DecryptionFailed",
     "GuardError",
+    "IncompatibleModel",
     "InvalidRequest",
     "KeyUnavailable",
+    "LedgerConflict",
     "LimitExceeded",
     "NotFound",
     "PolicyDenied",
@@ -51,6 +58,7 @@ __all__ = [
     "RestoreFailed",
     "ScreeningFailed",
     "SurrogateInvalid",
+    "TrainingError",
     "UnknownOperator",
     "UpstreamError",
     "UpstreamRejected",
@@ -125,6 +133,16 @@ class LimitExceeded(Refused):
     def __init__(self, message: str, *, retry_after: int, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
+
+
+class BudgetExhausted(Refused):
+    """A privacy budget has no room for the job; ``largest`` is the most steps that would fit."""
+
+    code = "budget_exhausted"
+
+    def __init__(self, message: str, *, largest: int) -> None:
+        super().__init__(message)
+        self.largest = largest
 
 
 class ScreeningFailed(GuardError):
@@ -222,3 +240,21 @@ class Conflict(GuardError):
     """The named thing exists already or changed meanwhile."""
 
     code = "conflict"
+
+
+class TrainingError(GuardError):
+    """A training job cannot run or may not go on."""
+
+    code = "training_failed"
+
+
+class IncompatibleModel(TrainingError):
+    """A layer or a setting under which the guarantee would not hold; the message names the remedy."""
+
+    code = "incompatible_model"
+
+
+class LedgerConflict(TrainingError):
+    """A reservation is not in the state that the step asks for."""
+
+    code = "ledger_conflict"

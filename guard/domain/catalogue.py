@@ -43,12 +43,14 @@ class Provider:
 class Model:
     """A name that callers ask for (``gpt-*`` is a pattern) and its targets, best first.
 
-    A target whose model is ``same`` gets the name that the caller asked for.
+    A target whose model is ``same`` gets the name that the caller asked for. ``lineage``:
+    what a model of our own is made of; records of its calls name it.
     """
 
     name: str
     targets: tuple[Target, ...]
     max_tokens: int = 4096
+    lineage: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,7 @@ def _types() -> tuple[EventType, ...]:
     def event(name: str, fields: str, sealed: str = "") -> EventType:
         return EventType(name=name, fields=frozenset(fields.split()), sealed=frozenset(sealed.split()))
 
+    who = "principal"
     path = "application exchange model policy purpose route"
     return (
         event("system.started", "enforcement mode policy version workers"),
@@ -60,7 +61,7 @@ def _types() -> tuple[EventType, ...]:
         ),
         event(
             "exchange.intent",
-            f"{path} attempt decision entities provider region rules size",
+            f"{path} attempt decision entities lineage provider region rules size",
             "body counts features key principal subject",
         ),
         event(
@@ -69,6 +70,24 @@ def _types() -> tuple[EventType, ...]:
             "body counts key principal subject",
         ),
         event("exchange.gap", "attempt exchange lost"),
+        event(
+            "dataset.registered",
+            "columns dataset identity licence parent policy purpose root rows shards unit",
+            who,
+        ),
+        event("budget.set", "delta epsilon order root unit", who),
+        event("budget.refused", "job largest mechanism root"),
+        event("budget.reserved", "job mechanism reservation root"),
+        event("budget.running", "job reservation root"),
+        event("budget.settled", "executed job reservation root"),
+        event("budget.released", "job reason reservation root"),
+        event("budget.burnt", "job reason reservation root"),
+        event("job.submitted", "job kind plan", who),
+        event("job.started", "attempt job"),
+        event("job.ended", "end job reason"),
+        event("certificate.issued", "certificate dataset job model"),
+        event("model.registered", "certificate dataset job model name stage version", who),
+        event("model.staged", "model name stage version", who),
     )
 
 
@@ -78,6 +97,7 @@ EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({event.name: event for e
 ``exchange.outcome``'s ``end`` is one of ``complete``, ``aborted`` (the caller left),
 ``failed`` (the upstream did, or we), ``blocked`` (a rule on answers). ``usage`` maps
 ``prompt`` and ``completion`` to the provider's token counts, or is null.
+``exchange.intent``'s ``lineage`` names what a private model is made of, and is empty for others.
 ``exchange.gap``'s ``lost`` is the boot whose end was never recorded.
 """
 

@@ -266,7 +266,7 @@ class Gate:
         model = resolve(governance.catalogue, read.reading.model)
         if model is None:
             raise PolicyDenied("this model is not served here; see GET /v1/models", code="model_not_allowed")
-        trail.model = model.name
+        trail.model, trail.lineage = model.name, model.lineage
         allowed = governance.access.may_invoke(
             who.principal,
             model=read.reading.model,

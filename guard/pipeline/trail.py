@@ -71,6 +71,7 @@ class Trail:
     purpose: str = ""
     subject: str | None = None
     model: str = ""
+    lineage: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter)
     features: list[Json] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
@@ -126,6 +127,7 @@ class Trail:
                 "attempt": self.attempt,
                 "decision": "protect" if changed else "allow",
                 "entities": sorted(self.counts),
+                "lineage": list(self.lineage),
                 "provider": target.provider,
                 "region": target.region,
                 "rules": list(decision.rules),
