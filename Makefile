@@ -13,7 +13,7 @@ help: ## List the targets
 run: .venv/base ## Set everything up and serve on 127.0.0.1:8080 (GUARD_PORT, GUARD_DATA_DIR)
 	@exec $(BIN)/guard serve
 
-test: .venv/dev check ## Set everything up and run all tests
+test: .venv/dev .venv/train check ## Set everything up and run all tests
 	$(BIN)/python -m pytest -n 2 -q
 
 install: .venv/base ## Make .venv with the base installation; .venv/bin/guard is the command
@@ -39,9 +39,11 @@ system: ## Tools that some tests use and that need root (apt-get)
 acceptance: ## Every line of an issue's "To show when done", from a clean clone (ISSUE=name)
 	tests/acceptance/$(ISSUE).sh
 
+COMPILE = $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --no-header -c requirements/constraints.in
 lock: .venv/dev ## Renew the hash locks after a change of pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe --no-header -o requirements/base.txt pyproject.toml
-	$(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe --no-header --extra dev -c requirements/base.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --allow-unsafe -o requirements/base.txt pyproject.toml
+	$(COMPILE) --allow-unsafe --extra dev -c requirements/base.txt -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --unsafe-package torch --unsafe-package setuptools --extra train -c requirements/base.txt -c requirements/dev.txt -o requirements/train.txt pyproject.toml
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -60,4 +62,10 @@ lock: .venv/dev ## Renew the hash locks after a change of pyproject.toml
 .venv/dev: requirements/dev.txt .venv/base
 	@echo "installing what the tests need"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/train: requirements/train.txt .venv/base
+	@echo "installing what training needs"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check torch==2.13.0
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/train.txt
 	@touch $@
