@@ -76,7 +76,6 @@ class Trail:
     features: list[Json] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
     rules: tuple[str, ...] = ()
-    lineage: tuple[str, ...] = ()
     attempt: int = 0
     target: Target | None = None
     prefix_changed: int = 0
