@@ -13,9 +13,10 @@ from typing import Protocol
 
 import yaml
 
+from guard.domain.canonical import Json
 from guard.errors import ConfigurationError
 
-__all__ = ["Mapping", "Node", "load", "problem"]
+__all__ = ["Mapping", "Node", "load", "plain", "problem"]
 
 MAX_BYTES = 2 * 2**20
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -196,3 +197,15 @@ def _scalar(node: yaml.Node, place: Place) -> Scalar:
     if kind in ("str", "timestamp"):
         return written
     raise problem(place, "tags are not used here")
+
+
+def plain(node: Node) -> Json:
+    """Return the content without places; fractions as thousandths, because digests know no floats."""
+    value = node.value
+    if isinstance(value, dict):
+        return {name: plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [plain(member) for member in value]
+    if isinstance(value, float):
+        return {"thousandths": round(value * 1000)}
+    return value

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from guard.domain import positioned
-from guard.domain.canonical import Json, digest
+from guard.domain.canonical import digest
 from guard.domain.decision import Direction, Operator
 from guard.domain.entities import CATALOGUE, Group
 from guard.domain.positioned import Node
@@ -80,20 +80,12 @@ def load_bundle(data: bytes, *, file: str = "screening.yaml") -> Bundle:
             raise positioned.problem(source.place, f"a second rule is named {rule.name!r}")
         seen.add(rule.name)
     return Bundle(
-        name=name, unmatched=unmatched, thresholds=thresholds, rules=rules, digest=digest(_plain(node))
+        name=name,
+        unmatched=unmatched,
+        thresholds=thresholds,
+        rules=rules,
+        digest=digest(positioned.plain(node)),
     )
-
-
-def _plain(node: Node) -> Json:
-    """Return the content without places; scores as thousandths, because digests know no floats."""
-    value = node.value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(member) for member in value]
-    if isinstance(value, float):
-        return {"thousandths": round(value * 1000)}
-    return value
 
 
 def _unmatched(node: Node) -> Mapping[Direction, Operator]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from guard.domain import positioned
-from guard.domain.canonical import Json, digest
+from guard.domain.canonical import digest
 from guard.domain.catalogue import Catalogue, Model, Provider
 from guard.domain.exchange import Target
 from guard.domain.positioned import Node, problem, suggestion
@@ -104,7 +104,7 @@ def load_configuration(path: Path, *, today: date | None = None) -> Configuratio
         audit_mode=audit_mode,
         database=database,
         log_database=log_database,
-        digest=digest(_plain(root)),
+        digest=digest(positioned.plain(root)),
     )
 
 
@@ -259,15 +259,3 @@ def _databases(node: Node | None, folder: Path) -> tuple[str, str]:
     if node and path.name == "log.db":
         raise problem(node.place, "log.db is the log's own file; use another name")
     return f"{SQLITE}{path}", f"{SQLITE}{path.with_name('log.db')}"
-
-
-def _plain(node: Node) -> Json:
-    """Return the content without places; fractions as thousandths, because digests know no floats."""
-    value = node.value
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(member) for member in value]
-    if isinstance(value, float):
-        return {"thousandths": round(value * 1000)}
-    return value

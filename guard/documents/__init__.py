@@ -1,0 +1,1 @@
+"""Readers of files: one record at a time, resumable, strict about what they accept."""
