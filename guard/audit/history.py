@@ -7,17 +7,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from guard.audit import verify
-from guard.audit.export import Opener, StoredEntry, StoredValue, unsealed
+from guard.audit.export import Opener, StoredValue, unsealed
 
 __all__ = ["HistoryStore", "Told", "exchange_records"]
 
 SALT = 16
 
 
+class IndexedEntry(Protocol):
+    """An entry as the store returns it."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def body(self) -> bytes: ...
+
+
 class HistoryStore(Protocol):
     """What reading a history needs."""
 
-    def exchange(self, exchange: str) -> Sequence[tuple[str, StoredEntry]]:
+    def exchange(self, exchange: str) -> Sequence[tuple[str, IndexedEntry]]:
         """Return the entries of one exchange with their logs, in order."""
         ...
 
@@ -28,9 +37,13 @@ class HistoryStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One record: its leaf as JSON, and its sealed values by name."""
+    """One record: where it stands, its leaf as JSON, and its sealed values by name.
+
+    A name that is sealed in the leaf and has no value was erased, or its key was destroyed.
+    """
 
     log: str
+    index: int
     leaf: Mapping[str, object]
     values: Mapping[str, object]
 
@@ -45,5 +58,5 @@ def exchange_records(store: HistoryStore, opener: Opener, exchange: str) -> list
             plain = unsealed(opener, log, row)
             if plain is not None:
                 values[row.name] = verify.decode(plain[SALT:], "side row")
-        told.append(Told(log=log, leaf=leaf, values=values))
+        told.append(Told(log=log, index=entry.index, leaf=leaf, values=values))
     return told

@@ -17,7 +17,16 @@ from typing import Annotated
 
 import typer
 
-from guard.cli.options import AsJson, DataDir, choose, microseconds_now, operator, write_json, write_line
+from guard.cli.options import (
+    AsJson,
+    DataDir,
+    choose,
+    microseconds_now,
+    operator,
+    replace_file,
+    write_json,
+    write_line,
+)
 from guard.cli.starter import PROVIDERS, STARTER, add_provider
 from guard.errors import ConfigurationError
 from guard.keys.keyring import Keyring
@@ -114,11 +123,12 @@ def _prepare(data_dir: Path, config_path: Path, pack: str | None, provider: str 
 
     created: list[str] = []
     if config_path == data_dir / "guard.yaml" and not config_path.exists():
-        _write(config_path, STARTER)
+        replace_file(config_path, STARTER.encode())
         created.append("guard.yaml")
     configuration = load_configuration(config_path)
     if provider is not None and provider not in configuration.catalogue.providers:
-        _write(config_path, add_provider(config_path.read_text(encoding="utf-8"), provider, path=config_path))
+        changed = add_provider(config_path.read_text(encoding="utf-8"), provider, path=config_path)
+        replace_file(config_path, changed.encode())
         created.append(f"provider {provider} in guard.yaml")
         configuration = load_configuration(config_path)
     if _made_pack(configuration.policies_path, pack):
@@ -132,15 +142,6 @@ def _prepare(data_dir: Path, config_path: Path, pack: str | None, provider: str 
     return Prepared(
         key=key, policies=configuration.policies_path, created=tuple(created), configuration=configuration
     )
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def _made_pack(folder: Path, pack: str | None) -> bool:

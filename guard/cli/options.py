@@ -28,6 +28,7 @@ __all__ = [
     "microseconds_now",
     "opened",
     "operator",
+    "replace_file",
     "table",
     "when",
     "write_json",
@@ -77,6 +78,24 @@ def operator() -> str:
 def microseconds_now() -> int:
     """Return now in µs since 1970."""
     return time.time_ns() // 1000
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write durably beside ``path``, then rename: a crash leaves the old or the new file.
+
+    Only the owner may read it. Raises ``ConfigurationError`` where that cannot be.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise ConfigurationError(f"cannot write {path} ({error.strerror})") from None
 
 
 def when(microseconds: int | None) -> str:

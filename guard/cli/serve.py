@@ -17,13 +17,14 @@ import typer
 
 from guard.cli.options import DataDir, choose
 from guard.cli.processes import Child, Supervisor, die_with_parent
+from guard.cli.running import Running, announce, claim, running
 from guard.errors import ConfigurationError
 from guard.settings import Settings
 
 if TYPE_CHECKING:
     from guard.gateway.asgi import ASGIApp
 
-__all__ = ["demo_model", "serve", "serve_worker"]
+__all__ = ["demo_model", "serve", "serve_on", "serve_worker"]
 
 BACKLOG = 2048
 MAX_WORKERS = 4
@@ -48,33 +49,40 @@ def serve(
     from guard.registry.configuration import uses_demo
 
     settings = choose(config=config, data_dir=data_dir, host=host, port=port, workers=workers)
-    listener = _listen(settings.host, settings.port, _other_port(settings.port))
+    listener = _listen(settings.host, settings.port, _remedy(settings))
     prepared = prepare(settings.data_dir, settings.config_path)
-    count = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
-    os.environ["GUARD_WORKERS"] = str(count)
-    supervisor = Supervisor()
-    demo = None
-    if uses_demo(prepared.configuration):
-        demo = _listen("127.0.0.1", settings.demo_port, "choose another GUARD_DEMO_PORT, or 0 for a free one")
-        os.environ["GUARD_DEMO_PORT"] = str(demo.getsockname()[1])
-        supervisor.start(_child("demo-model", demo))
-    _share_metrics(settings.data_dir / "metrics")
-    for number in range(count):
-        supervisor.start(_child("serve-worker", listener, number))
-    welcome(
-        prepared,
-        address=_address(settings, listener.getsockname()[1]),
-        demo=f"http://127.0.0.1:{demo.getsockname()[1]}" if demo else None,
-        workers=count,
-        data_dir=settings.data_dir,
-    )
-    code = supervisor.run()
+    with claim(settings.data_dir) as claimed:
+        supervisor = Supervisor()
+        demo = _demo(supervisor, settings) if uses_demo(prepared.configuration) else None
+        count = _workers(supervisor, settings, listener)
+        address = _address(settings, listener.getsockname()[1])
+        announce(claimed, Running(address=address, demo=demo, pid=os.getpid()))
+        welcome(prepared, address=address, demo=demo, workers=count, data_dir=settings.data_dir)
+        code = supervisor.run()
     sys.stderr.write(
         "guard: a worker cannot stay up; see the lines above, then run: guard doctor\n"
         if code
         else "guard: stopped\n"
     )
     raise typer.Exit(code)
+
+
+def _demo(supervisor: Supervisor, settings: Settings) -> str:
+    """Start the demo model; the workers learn its port from the environment."""
+    listener = _listen("127.0.0.1", settings.demo_port, "choose another GUARD_DEMO_PORT, or 0 for a free one")
+    port = listener.getsockname()[1]
+    os.environ["GUARD_DEMO_PORT"] = str(port)
+    supervisor.start(_child("demo-model", listener))
+    return f"http://127.0.0.1:{port}"
+
+
+def _workers(supervisor: Supervisor, settings: Settings, listener: socket.socket) -> int:
+    count = settings.workers or min(os.cpu_count() or 1, MAX_WORKERS)
+    os.environ["GUARD_WORKERS"] = str(count)
+    _share_metrics(settings.data_dir / "metrics")
+    for number in range(count):
+        supervisor.start(_child("serve-worker", listener, number))
+    return count
 
 
 def _child(command: str, listener: socket.socket, number: int = 0) -> Child:
@@ -109,7 +117,7 @@ def serve_worker(
 
     settings = choose()
     configure_logging(level=settings.log_level)
-    _run(create(settings), socket.socket(fileno=descriptor))
+    serve_on(create(settings), socket.socket(fileno=descriptor))
 
 
 def demo_model(
@@ -130,10 +138,10 @@ def demo_model(
         sys.stderr.write(f"demo model on http://127.0.0.1:{listener.getsockname()[1]}\n")
     else:
         listener = socket.socket(fileno=descriptor)
-    _run(make_app(), listener)
+    serve_on(make_app(), listener)
 
 
-def _run(app: ASGIApp, listener: socket.socket) -> None:
+def serve_on(app: ASGIApp, listener: socket.socket) -> None:
     """Serve on an open socket until a signal, then let running requests end."""
     import uvicorn
 
@@ -172,6 +180,15 @@ def _listen(host: str, port: int, remedy: str) -> socket.socket:
     return listener
 
 
-def _other_port(port: int) -> str:
+def _remedy(settings: Settings) -> str:
+    """Return what to do if the port is taken, by ourselves or by another."""
+    own = running(settings.data_dir)
+    if own is not None and own.address == _address(settings, settings.port):
+        return f"Guard runs there already, as process {own.pid}"
+    return other_port(settings.port)
+
+
+def other_port(port: int) -> str:
+    """Return how to take another port than ``port``."""
     other = port + 1 if port < 65535 else 8080  # noqa: PLR2004 (the last port)
     return f"try: guard serve --port {other}, or with make: GUARD_PORT={other} make run"
