@@ -17,7 +17,7 @@ __all__ = ["Families", "OnlyThrough"]
 
 
 class OnlyThrough(Contract):
-    """With the doors taken away, nothing else of the packages reaches the targets.
+    """Where no way leads through the doors, nothing else of the packages reaches the targets.
 
     Targets and doors that do not exist yet are no error: the rule stands before the code.
     """
@@ -30,16 +30,17 @@ class OnlyThrough(Contract):
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Return the chains that go round the doors."""
         targets, doors = cast("list[str]", self.targets), cast("list[str]", self.doors)
-        for module in sorted(graph.modules):
+        for module in graph.modules:
             if _within(module, doors):
-                graph.remove_module(module)
+                for imported in graph.find_modules_directly_imported_by(module):
+                    graph.remove_import(importer=module, imported=imported)
         chains: list[tuple[str, ...]] = []
         for target in targets:
             if target not in graph.modules:
                 continue
             reached = graph.find_downstream_modules(target, as_package=not graph.is_module_squashed(target))
             for module in sorted(reached):
-                if not _within(module, targets):
+                if not _within(module, targets + doors):
                     chain = graph.find_shortest_chain(importer=module, imported=target, as_packages=True)
                     chains.append(chain or (module, target))
         return ContractCheck(kept=not chains, metadata={"chains": chains})
