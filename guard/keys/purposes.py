@@ -21,11 +21,15 @@ class Purpose(StrEnum):
     SIDE_ROW = "side-row"
     SECRET = "secret"  # noqa: S105 (a purpose's name)
     """Sealing stored provider credentials."""
+    DATASET = "dataset"
+    """Wrapping the keys of dataset shards, checkpoints and models."""
+    PSEUDONYM = "pseudonym"
+    """Pseudonyms that stay the same over datasets of a tenant."""
 
     @property
     def lasting(self) -> bool:
         """Whether the key outlives the monthly shred epoch."""
-        return self in (Purpose.PEPPER, Purpose.SECRET)
+        return self in (Purpose.PEPPER, Purpose.SECRET, Purpose.DATASET, Purpose.PSEUDONYM)
 
 
 def derive(secret: bytes, *, purpose: str, tenant: str, context: str = "") -> bytes:

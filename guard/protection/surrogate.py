@@ -31,12 +31,16 @@ class Surrogates:
 
     def token(self, entity_type: str, value: str) -> str:
         """Return the bare token of a value."""
+        return self.named(CATALOGUE[entity_type].mnemonic, entity_type, value)
+
+    def named(self, mnemonic: str, kind: str, value: str) -> str:
+        """Return a token that begins with ``mnemonic``, of a value of any ``kind``."""
         mac = self._base.copy()
-        name = entity_type.encode()
+        name = kind.encode()
         mac.update(len(name).to_bytes(4, "big") + name + value.encode())
         number = int.from_bytes(mac.digest()[:8], "big") >> (64 - BITS)
         digits = "".join(CROCKFORD[(number >> shift) & 31] for shift in range(BITS - 5, -1, -5))
-        return f"{CATALOGUE[entity_type].mnemonic}X{digits}"
+        return f"{mnemonic}X{digits}"
 
     def write(self, entity_type: str, token: str) -> str:
         """Return the token in the shape of its type (``TOKEN@guard.invalid``)."""

@@ -28,8 +28,9 @@ from guard.errors import ConfigurationError
 from guard.keys.keyring import Keyring
 from guard.registry.configuration import Configuration, load_configuration
 from guard.storage.database import open_database, sqlite_path
-from guard.storage.keys import SqlKeyStore, relay
+from guard.storage.keys import SqlKeyStore
 from guard.storage.log import SqlLogStore
+from guard.storage.outbox import relay
 from guard.storage.secrets import SqlSecretStore
 
 __all__ = ["Installation", "migrate_databases", "new_id", "open_installation", "readable_database"]

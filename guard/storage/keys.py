@@ -1,7 +1,6 @@
 """Application keys in SQL. A change, its event and the version are one transaction.
 
-The event waits in the outbox until ``relay`` has appended it to the log, so that a crash
-between the two loses neither: it is delivered at the next start or command.
+The event waits in the outbox until it has been appended to the log (``outbox.py``).
 """
 
 from __future__ import annotations
@@ -9,15 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, insert, select, text, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
-from guard.domain.event import Record, Recorder
+from guard.domain.event import Record
 from guard.domain.principal import Limits
 from guard.errors import Conflict, NotFound
 from guard.identity.api_keys import KeyRecord
-from guard.storage.tables import api_keys, outbox, versions
+from guard.storage.outbox import count, put
+from guard.storage.tables import api_keys, versions
 
-__all__ = ["SqlKeyStore", "relay"]
+__all__ = ["SqlKeyStore"]
 
 VERSION = "api_key"
 
@@ -74,7 +74,7 @@ class SqlKeyStore:
             if connection.execute(query).first():
                 raise Conflict(f"the key {record.id} exists")
             connection.execute(insert(api_keys).values(values))
-            _changed(connection, record.id, event)
+            _changed(connection, event)
 
     def end(self, key_id: str, *, expires: int | None, revoked: int | None, event: Record) -> None:
         """Set when a key ends, with its event. Raises ``NotFound``."""
@@ -85,39 +85,9 @@ class SqlKeyStore:
             changed = connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
             if changed.rowcount != 1:
                 raise NotFound(f"no key {key_id}; see: guard keys list")
-            _changed(connection, key_id, event)
+            _changed(connection, event)
 
 
-def _changed(connection: Connection, key_id: str, event: Record) -> None:
-    version = connection.execute(
-        text(
-            "INSERT INTO version (name, value) VALUES (:name, 1)"
-            " ON CONFLICT (name) DO UPDATE SET value = version.value + 1 RETURNING value"
-        ),
-        {"name": VERSION},
-    ).scalar_one()
-    plain = {
-        "tenant": event.tenant,
-        "type": event.type,
-        "fields": event.fields,
-        "sealed": event.sealed,
-    }
-    # A key may be rotated more than once, so the name holds the version that this change made.
-    name = f"{event.type}:{key_id}:{version}"
-    connection.execute(insert(outbox).values(id=name, record=json.dumps(plain), delivered=False))
-
-
-async def relay(engine: Engine, recorder: Recorder) -> int:
-    """Append every undelivered event to the log; return how many.
-
-    An event is marked only once its leaf is durable. A crash in between repeats the leaf,
-    which is harmless and visible; it never loses one.
-    """
-    with engine.connect() as connection:
-        rows = connection.execute(select(outbox).where(outbox.c.delivered.is_(False))).all()
-    for row in rows:
-        plain = json.loads(row.record)
-        await recorder.append(Record(**plain))
-        with engine.connect().execution_options(guard_write=True) as connection, connection.begin():
-            connection.execute(update(outbox).where(outbox.c.id == row.id).values(delivered=True))
-    return len(rows)
+def _changed(connection: Connection, event: Record) -> None:
+    count(connection, VERSION)
+    put(connection, event)

@@ -1,0 +1,1 @@
+"""Protected copies of datasets: surveyed, transformed, encrypted, read back verified."""
