@@ -50,6 +50,7 @@ __all__ = [
     "InvalidRequest",
     "KeyUnavailable",
     "LedgerConflict",
+    "LedgerTampered",
     "LimitExceeded",
     "NotFound",
     "PolicyDenied",
@@ -258,3 +259,9 @@ class LedgerConflict(TrainingError):
     """A reservation is not in the state that the step asks for."""
 
     code = "ledger_conflict"
+
+
+class LedgerTampered(TrainingError):
+    """A row of the privacy ledger was changed, removed or put back: nothing is admitted."""
+
+    code = "ledger_tampered"

@@ -79,7 +79,8 @@ class Reservation:
 
     ``written_ahead``: steps that may have run; they count as executed. ``charged``: the
     mechanism that counts now (the whole plan until it is settled; ``steps == 0`` when
-    released).
+    released). ``private_stop``: it was settled early because of something computed on
+    private rows, so that ``reported`` keeps the whole plan.
     """
 
     id: str
@@ -90,6 +91,12 @@ class Reservation:
     written_ahead: int
     created: int
     """µs since 1970."""
+    private_stop: bool = False
+
+    @property
+    def reported(self) -> Mechanism:
+        """What counts in a total that assumes all plans to have been fixed in advance."""
+        return self.mechanism if self.private_stop else self.charged
 
     @property
     def charged(self) -> Mechanism:
