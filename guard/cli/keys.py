@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ import typer
 from guard.cli.options import (
     AsJson,
     DataDir,
+    deliver,
     microseconds_now,
     opened,
     operator,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from guard.identity.issuance import Issued, Issuer
     from guard.storage.installation import Installation
 
-__all__ = ["app"]
+__all__ = ["app", "deliver", "issuer"]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -64,10 +64,10 @@ def issue(
         limits=Limits(requests_per_minute=requests_per_minute, concurrency=concurrency),
     )
     with opened(data_dir) as installation:
-        issued = _issuer(installation).issue(
+        issued = issuer(installation).issue(
             grant, key_id=new_id(), now=microseconds_now(), entropy=os.urandom(32)
         )
-        _deliver(installation)
+        deliver(installation)
     _show(issued, as_json)
 
 
@@ -140,14 +140,14 @@ def rotate(
     from guard.storage.installation import new_id
 
     with opened(data_dir) as installation:
-        issued = _issuer(installation).rotate(
+        issued = issuer(installation).rotate(
             key_id,
             successor=new_id(),
             overlap=_span(overlap) // timedelta(microseconds=1),
             now=microseconds_now(),
             entropy=os.urandom(32),
         )
-        _deliver(installation)
+        deliver(installation)
     _show(issued, as_json)
 
 
@@ -158,32 +158,19 @@ def revoke(key_id: KeyId, data_dir: DataDir = None, as_json: AsJson = False) -> 
     Example: guard keys revoke 01a20e77-3ba9-7ed9-94ad-7b692b99df13
     """
     with opened(data_dir) as installation:
-        record = _issuer(installation).revoke(key_id, now=microseconds_now())
-        _deliver(installation)
+        record = issuer(installation).revoke(key_id, now=microseconds_now())
+        deliver(installation)
     if as_json:
         write_json({"id": record.id, "revoked": record.revoked})
     else:
         write_line(f"revoked {record.id} of {record.application}")
 
 
-def _issuer(installation: Installation) -> Issuer:
+def issuer(installation: Installation) -> Issuer:
+    """Return who changes keys, in the name of the user that runs this command."""
     from guard.identity.issuance import Issuer
 
     return Issuer(installation.keys, installation.keyring, principal=operator())
-
-
-def _deliver(installation: Installation) -> None:
-    """Bring the change's event into the log now, not only when a server runs.
-
-    If the log is away the event waits in the outbox; the change stands either way.
-    """
-    from guard.errors import AuditUnavailable
-
-    with installation.recording(lambda _: None) as log:
-        try:
-            asyncio.run(installation.deliver(log))
-        except AuditUnavailable:
-            typer.echo("guard: the log cannot be written; the record follows when it can", err=True)
 
 
 def _show(issued: Issued, as_json: bool) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from guard.cli import audit, doctor, explain, init, keys, log, policy, screen, serve
+from guard.cli import audit, dataset, doctor, explain, init, keys, log, policy, screen, serve
 from guard.errors import GuardError
 
 __all__ = ["app", "main"]
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("serve-worker", hidden=True)(serve.serve_worker)
 app.command("demo-model")(serve.demo_model)
+app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.add_typer(keys.app, name="keys", help="Issue, list, rotate and revoke application keys.")
@@ -27,6 +28,7 @@ app.add_typer(policy.app, name="policy", help="Check policies and try them on a 
 app.add_typer(audit.app, name="audit", help="Check, verify and export the log.")
 app.add_typer(log.app, name="log", help="Look at the log.")
 app.command("explain")(explain.explain)
+app.add_typer(dataset.app, name="dataset", help="Protect tables for training, and list them.")
 
 
 def main() -> None:

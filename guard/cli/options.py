@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ __all__ = [
     "AsJson",
     "DataDir",
     "choose",
+    "deliver",
     "facts",
     "microseconds_now",
     "opened",
@@ -70,6 +72,20 @@ def _unreadable(kind: str) -> ConfigurationError:
     return ConfigurationError(f"a database cannot be read or written ({kind}); run: guard doctor")
 
 
+def deliver(installation: Installation) -> None:
+    """Bring the change's event into the log now, not only when a server runs.
+
+    If the log is away the event waits in the outbox; the change stands either way.
+    """
+    from guard.errors import AuditUnavailable
+
+    with installation.recording(lambda _: None) as log:
+        try:
+            asyncio.run(installation.deliver(log))
+        except AuditUnavailable:
+            typer.echo("guard: the log cannot be written; the record follows when it can", err=True)
+
+
 def operator() -> str:
     """Return who runs this command, for the sealed part of records."""
     return f"local:{os.getuid()}"
@@ -83,16 +99,19 @@ def microseconds_now() -> int:
 def replace_file(path: Path, data: bytes) -> None:
     """Write durably beside ``path``, then rename: a crash leaves the old or the new file.
 
-    Only the owner may read it. Raises ``ConfigurationError`` where that cannot be.
+    A link stays one; a file keeps its mode, and a new one is for its owner alone. Raises
+    ``ConfigurationError`` where that cannot be.
     """
-    beside = path.with_name(f".{path.name}.new")
+    place = path.resolve()
+    beside = place.with_name(f".{place.name}.new")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        mode = place.stat().st_mode & 0o777 if place.exists() else 0o600
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        beside.replace(place)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise ConfigurationError(f"cannot write {path} ({error.strerror})") from None

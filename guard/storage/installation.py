@@ -28,6 +28,7 @@ from guard.errors import ConfigurationError
 from guard.keys.keyring import Keyring
 from guard.registry.configuration import Configuration, load_configuration
 from guard.storage.database import open_database, sqlite_path
+from guard.storage.datasets import SqlDatasetStore
 from guard.storage.keys import SqlKeyStore
 from guard.storage.log import SqlLogStore
 from guard.storage.outbox import relay
@@ -52,6 +53,11 @@ class Installation:
         self.log_database = open_database(configuration.log_database)
         self.keys = SqlKeyStore(self.database)
         self.secrets = SqlSecretStore(self.database, keyring)
+        self.datasets = SqlDatasetStore(self.database)
+
+    def dataset_folder(self, dataset: str) -> Path:
+        """Where the shards of a dataset lie."""
+        return self.data_dir / "datasets" / dataset.removeprefix("sha256:")
 
     @property
     def boots(self) -> Path:
