@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from guard.keys.keyring import Keyring
     from guard.storage.log import SqlLogStore
 
-__all__ = ["app"]
+__all__ = ["Verdict", "app", "verdict"]
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -101,7 +102,8 @@ def export_command(
     if as_json:
         write_json({"out": str(out), "bytes": len(data), "key": key, "logs": _plain(results)})
         return
-    _list(results, "wrote")
+    for result in results:
+        write_line(_result(result, "wrote"))
     write_line(f"to       {out} ({len(data)} bytes)")
     write_line(f"key      {key}   (tell it to the reader by another way than the archive)")
 
@@ -118,20 +120,45 @@ def _verify_file(path: Path, key: str | None, as_json: bool) -> None:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"cannot read {path} ({error.strerror})") from None
-    try:
-        results = check.verify_export(data, key)
-    except check.VerificationFailed as failure:
-        if as_json:
-            write_json({"valid": False, "problem": str(failure), "trusted": key is not None})
-        else:
-            write_line(f"INVALID  {failure}")
-        raise typer.Exit(1) from None
+    found = verdict(data, key)
     if as_json:
-        write_json({"valid": True, "problem": None, "trusted": key is not None, "logs": _plain(results)})
-        return
-    _list(results, "valid")
-    if key is None:
-        write_line("note     no --key given: whole, but signed by the key that it names itself")
+        write_json(
+            {
+                "valid": found.problem is None,
+                "problem": found.problem,
+                "trusted": key is not None,
+                "logs": _plain(found.results),
+            }
+        )
+    else:
+        for line in found.lines:
+            write_line(line)
+        if key is None and found.problem is None:
+            write_line("note     no --key given: whole, but signed by the key that it names itself")
+    raise typer.Exit(1 if found.problem else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What checking an export came to: the logs in it, or what is wrong and where."""
+
+    results: tuple[check.Result, ...] = ()
+    problem: str | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The verdict as it is printed."""
+        if self.problem is not None:
+            return [f"INVALID  {self.problem}"]
+        return [_result(result, "valid") for result in self.results]
+
+
+def verdict(data: bytes, key: str | None) -> Verdict:
+    """Check an export; without ``key`` against the one that it names itself."""
+    try:
+        return Verdict(results=tuple(check.verify_export(data, key)))
+    except check.VerificationFailed as failure:
+        return Verdict(problem=str(failure))
 
 
 def _verify_directory(folder: Path, key: str | None, as_json: bool) -> None:
@@ -235,15 +262,12 @@ def _key_line(keyring: Keyring) -> str:
     return check.key_line(KEY_NAME, keyring.signer().public)
 
 
-def _list(results: list[check.Result], word: str) -> None:
-    for result in results:
-        span = f", {when(result.first)} to {when(result.last)}" if result.size else ""
-        write_line(
-            f"{word:<7}  log {result.log}: {result.size} entries{span}, {result.revealed} revealed values"
-        )
+def _result(result: check.Result, word: str) -> str:
+    span = f", {when(result.first)} to {when(result.last)}" if result.size else ""
+    return f"{word:<7}  log {result.log}: {result.size} entries{span}, {result.revealed} revealed values"
 
 
-def _plain(results: list[check.Result]) -> list[dict[str, object]]:
+def _plain(results: Sequence[check.Result]) -> list[dict[str, object]]:
     return [
         {
             "log": result.log,

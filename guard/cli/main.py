@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from guard.cli import audit, dataset, doctor, explain, init, keys, log, policy, screen, serve
+from guard.cli import audit, dataset, demo, doctor, explain, init, keys, log, policy, screen, serve
 from guard.errors import GuardError
 
 __all__ = ["app", "main"]
