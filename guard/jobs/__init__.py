@@ -1,0 +1,1 @@
+"""Long work: submitted, claimed under a lease, resumed after a crash, cancelled on request."""
