@@ -1,0 +1,149 @@
+"""The reference pages say what the code is, and the generator overlooks nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.generator import commands, errors, settings
+from docs.generator.__main__ import COMMAND, PAGES, stale
+from docs.generator.markdown import words
+from guard.cli.starter import STARTER
+from guard.domain import positioned
+from guard.domain.decision import Direction
+from guard.domain.entities import CATALOGUE
+from guard.domain.event import EVENT_TYPES
+from guard.errors import GuardError
+from guard.policy.bundle import load_bundle
+from guard.registry.configuration import load_configuration
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+NO_SETTINGS = {"GUARD_REQUIRE", "GUARD_NAME", "GUARD_OUTER__INNER"}
+"""One for tests, and two that stand for any name."""
+EVERYTHING = """
+providers:
+  - {name: p, dialect: openai, base_url: "https://models.example/v1", credential: caller, region: eu,
+     proxy: "http://proxy.example:3128", timeouts: {connect: 1, read: 2, total: 3}}
+models: [{name: m, targets: [{provider: p, model: same}], max_tokens: 10}]
+applications:
+  - {name: a, tools: {secret: [t], egress: [u]}, subject_field: user, classification: public}
+policies: {source: file, path: policies}
+enforcement: {mode: enforce}
+audit: {mode: strict}
+database: sqlite:///guard.db
+"""
+EVERY_CONDITION = """
+apiVersion: guard/v1
+kind: ScreeningPolicy
+metadata: {name: all}
+spec:
+  unmatched: {request: redact, answer: allow}
+  thresholds: {JWT: 0.9}
+  rules:
+    - name: one
+      direction: request
+      when: {any: [{group: secret}], all: [{score: {at_least: 0.1, below: 0.9}}], not: {entity_type: JWT}}
+      unless: {application: a, purpose: b, model: c, region: d}
+      action: {mask: {keep_last: 2}}
+      reason: because
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the names that are read from files while the test runs."""
+    names: set[str] = set()
+    get = positioned.Mapping.get
+
+    def noting(mapping: positioned.Mapping, name: str) -> positioned.Node | None:
+        names.add(name)
+        return get(mapping, name)
+
+    monkeypatch.setattr(positioned.Mapping, "get", noting)
+    return names
+
+
+def test_no_page_is_stale() -> None:
+    assert not stale(), f"renew the pages with: {COMMAND}"
+
+
+def test_every_page_is_made_and_no_other_stands_there() -> None:
+    assert {path.name for path in REFERENCE.iterdir()} == set(PAGES)
+
+
+def test_a_changed_page_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "operators.md").write_text(PAGES["operators.md"]() + "\nMore.\n")
+    monkeypatch.setattr("docs.generator.__main__.FOLDER", tmp_path)
+    assert "operators.md" in stale()
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("entities.md", list(CATALOGUE)),
+        (
+            "events.md",
+            [*EVENT_TYPES, *(name for kind in EVENT_TYPES.values() for name in kind.fields | kind.sealed)],
+        ),
+        ("commands.md", [f"guard {name}" for name in commands.commands()]),
+        ("errors.md", [one.code for one in errors.raised()]),
+        ("settings.md", [*settings.VARIABLES, *settings.members(settings.CONFIGURATION)]),
+    ],
+    ids=["entities", "events", "commands", "errors", "settings"],
+)
+def test_every_name_stands_on_its_page(page: str, names: list[str]) -> None:
+    text = (REFERENCE / page).read_text()
+    assert names and not [name for name in names if name not in text]
+
+
+def test_every_class_of_error_has_a_code_on_the_page() -> None:
+    text = (REFERENCE / "errors.md").read_text()
+    pending = [GuardError]
+    while pending:
+        cls = pending.pop()
+        if cls.__module__ == "guard.errors":
+            assert f"`{cls.code}` | {cls.__name__} |" in text
+        pending += cls.__subclasses__()
+
+
+def test_every_variable_that_the_code_names_has_words() -> None:
+    texts = [path.read_text() for path in (ROOT / "guard").rglob("*.py")]
+    texts += [(ROOT / name).read_text() for name in ("Makefile", "README.md")]
+    assert settings.variables(texts) - NO_SETTINGS <= set(settings.VARIABLES)
+
+
+def test_every_member_that_guard_yaml_is_read_for_is_found(asked: set[str], tmp_path: Path) -> None:
+    path = tmp_path / "guard.yaml"
+    for text in (EVERYTHING, STARTER):
+        path.write_text(text)
+        load_configuration(path)
+    assert asked == set(settings.members(settings.CONFIGURATION))
+
+
+def test_every_member_that_screening_yaml_is_read_for_is_found(asked: set[str]) -> None:
+    load_bundle(EVERY_CONDITION.encode())
+    directions = {direction.value for direction in Direction}
+    assert asked == set(settings.members(settings.POLICY)) | directions
+
+
+def test_codes_are_found_wherever_they_are_given(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "class Later:\n    message: str\n    code: str\n"
+        'TEXT = "said elsewhere"\n'
+        'raise InvalidRequest(f"more than {limit} rows", code="too_many")\n'
+        'Later(TEXT, "later_code")\n'
+        'f(code="", status_code=3)\n'
+    )
+    found = {(one.code, one.error, one.message) for one in errors.raised(tmp_path)}
+    assert found == {
+        ("too_many", "InvalidRequest", "more than … rows"),
+        ("later_code", "InvalidRequest", "said elsewhere"),
+    }
+
+
+def test_a_name_without_words_says_where_they_belong() -> None:
+    with pytest.raises(LookupError, match=re.escape("docs/generator/x.py has no words for 'new'")):
+        words({}, "new", "docs/generator/x.py")
