@@ -13,8 +13,10 @@ ADVISORY_LOCK = 0x67756172
 
 def run(connection: Connection, database: str) -> None:
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET lock_timeout = '4s'; SET statement_timeout = '60s'")
+        # First the lock: whoever waits for another's migration may wait as long as that takes.
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '4s'")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = '60s'")
     context.configure(connection=connection, version_table=f"{database}_version", transactional_ddl=True)
     context.run_migrations()
 

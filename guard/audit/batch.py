@@ -1,8 +1,9 @@
 """One batch of records inside one transaction: limits, times, tree (pure but for its port).
 
 The store gives heads and counters, this decides what is written, the store writes it. A
-record whose hold is over its cap is written in its denied form in the same batch; the
-others are not touched by that.
+record whose hold is over its cap is written in its denied form in the same batch, one
+that would be the second end of an exchange is not written at all; the others are not
+touched by that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Protocol
 from guard.audit.leaf import Leaf
 from guard.audit.verify import grow, leaf_hash
 from guard.domain.event import Denied, Hold, HoldUnit, Receipt, Record
+from guard.errors import Conflict
 
 __all__ = [
     "Head",
@@ -21,6 +23,7 @@ __all__ = [
     "LogTransaction",
     "OpenExchange",
     "Pending",
+    "Result",
     "StoredLeaf",
     "Writes",
     "commit",
@@ -31,6 +34,7 @@ __all__ = [
 SECOND = 1_000_000
 Counter = tuple[str, str, int]
 """Key id, unit, start of the window in seconds since 1970 (0 for running counts)."""
+Result = Receipt | Denied | Conflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,8 @@ class Writes:
     closed: set[str] = field(default_factory=set)
     counters: dict[Counter, int] = field(default_factory=dict)
     """New absolute values of the counters that changed."""
+    once: dict[str, Receipt] = field(default_factory=dict)
+    """Receipts of the records that are written at most once."""
 
 
 class LogTransaction(Protocol):
@@ -111,6 +117,10 @@ class LogTransaction(Protocol):
 
     def open_exchanges(self, exchanges: Iterable[str]) -> dict[str, OpenExchange]:
         """Return those of the exchanges that are open."""
+        ...
+
+    def written(self, names: Iterable[str]) -> dict[str, Receipt]:
+        """Return the receipts of those records of these names that were written before."""
         ...
 
     def write(self, writes: Writes) -> None:
@@ -132,30 +142,37 @@ class _Batch:
         self._boot = boot
         self._now = now
         records = [pending.record for pending in batch]
-        self._writes = Writes(heads=transaction.heads({record.tenant for record in records}))
-        closing = {record.closes for record in records if record.closes}
-        self._open = dict(transaction.open_exchanges(closing)) if closing else {}
+        self.writes = Writes(heads=transaction.heads({record.tenant for record in records}))
+        names = {record.once for record in records if record.once}
+        self._written = dict(transaction.written(names)) if names else {}
+        exchanges = {name for record in records for name in (record.opens, record.closes) if name}
+        self._open = dict(transaction.open_exchanges(exchanges)) if exchanges else {}
         wanted = {_counter(hold, now) for record in records for hold in record.holds}
         wanted |= {held.counter for opened in self._open.values() for held in opened.held}
         self._counters = dict(transaction.counters(wanted)) if wanted else {}
 
-    @property
-    def writes(self) -> Writes:
-        return self._writes
-
-    def add(self, pending: Pending) -> Receipt | Denied:
+    def add(self, pending: Pending) -> Result:
         record = pending.record
+        if record.once in self._written:
+            return self._written[record.once]
+        if record.closes and record.closes not in self._open:
+            return Conflict(
+                f"the exchange {record.closes} is not open: it has its end, or never had an intent"
+            )
         over = self._over(record.holds)
-        if over is not None and record.denied is not None and pending.denied is not None:
+        if over is not None:
+            if record.denied is None or pending.denied is None:
+                raise RuntimeError(f"{record.type}: holds without a denied form")
             receipt = self._append(record.denied, pending.denied)
             return Denied(hold=over, receipt=receipt, retry_after=_retry_after(over, self._now))
-        if over is not None:
-            raise RuntimeError(f"{record.type}: holds without a denied form")
         receipt = self._append(record, pending.leaf)
+        if record.once:
+            self._written[record.once] = self.writes.once[record.once] = receipt
+        held = self._hold(record.holds)
         if record.opens:
-            self._opens(record)
+            self._opens(record, record.opens, held)
         if record.closes:
-            self._closes(record)
+            self._closes(record, record.closes)
         return receipt
 
     def _over(self, holds: Sequence[Hold]) -> Hold | None:
@@ -166,10 +183,10 @@ class _Batch:
 
     def _change(self, counter: Counter, amount: int) -> None:
         value = self._counters.get(counter, 0) + amount
-        self._counters[counter] = self._writes.counters[counter] = value
+        self._counters[counter] = self.writes.counters[counter] = value
 
     def _append(self, record: Record, leaf: Leaf) -> Receipt:
-        head = self._writes.heads[record.tenant]
+        head = self.writes.heads[record.tenant]
         # A hybrid clock: never equal, never back, whatever the wall clock does.
         head.time = max(self._now, head.time + 1)
         body = leaf.at(head.time)
@@ -177,7 +194,7 @@ class _Batch:
         index = head.size
         grow(head.frontier, index, digest)
         head.size += 1
-        self._writes.leaves.append(
+        self.writes.leaves.append(
             StoredLeaf(
                 log=record.tenant,
                 index=index,
@@ -189,15 +206,17 @@ class _Batch:
                 body=body,
             )
         )
-        self._writes.rows += [(record.tenant, leaf.id, row.name, row.key_id, row.value) for row in leaf.rows]
+        self.writes.rows += [(record.tenant, leaf.id, row.name, row.key_id, row.value) for row in leaf.rows]
         return Receipt(tenant=record.tenant, index=index, time=head.time, id=leaf.id)
 
-    def _opens(self, record: Record) -> None:
-        exchange = record.opens or ""
-        before = self._open.get(exchange)
-        held = tuple(Held(counter=_counter(hold, self._now), amount=hold.amount) for hold in record.holds)
+    def _hold(self, holds: Sequence[Hold]) -> tuple[Held, ...]:
+        held = tuple(Held(counter=_counter(hold, self._now), amount=hold.amount) for hold in holds)
         for item in held:
             self._change(item.counter, item.amount)
+        return held
+
+    def _opens(self, record: Record, exchange: str, held: tuple[Held, ...]) -> None:
+        before = self._open.get(exchange)
         attempt = record.fields.get("attempt")
         opened = OpenExchange(
             exchange=exchange,
@@ -206,30 +225,31 @@ class _Batch:
             attempt=attempt if isinstance(attempt, int) else 1,
             held=(before.held if before else ()) + held,
         )
-        self._open[exchange] = self._writes.opened[exchange] = opened
+        self._open[exchange] = self.writes.opened[exchange] = opened
+        self.writes.closed.discard(exchange)
 
-    def _closes(self, record: Record) -> None:
-        exchange = record.closes or ""
-        opened = self._open.pop(exchange, None)
-        self._writes.opened.pop(exchange, None)
-        self._writes.closed.add(exchange)
+    def _closes(self, record: Record, exchange: str) -> None:
+        opened = self._open.pop(exchange)
+        self.writes.opened.pop(exchange, None)
+        self.writes.closed.add(exchange)
         settled = {settlement.unit.value: settlement.amount for settlement in record.settlements}
-        for held in opened.held if opened else ():
-            unit = held.counter[1]
+        held: dict[Counter, int] = {}
+        for item in opened.held:
+            held[item.counter] = held.get(item.counter, 0) + item.amount
+        for counter, amount in held.items():
+            unit = counter[1]
             if unit == HoldUnit.CONCURRENT:
-                self._change(held.counter, -held.amount)
+                self._change(counter, -amount)
             elif unit in settled:
-                self._change(held.counter, settled[unit] - held.amount)
+                self._change(counter, settled[unit] - amount)
 
 
-def commit(
-    transaction: LogTransaction, batch: Sequence[Pending], *, boot: str, now: int
-) -> list[Receipt | Denied]:
-    """Write a batch and return a receipt or denial for each, in order. ``now`` in µs."""
+def commit(transaction: LogTransaction, batch: Sequence[Pending], *, boot: str, now: int) -> list[Result]:
+    """Write a batch and return what came of each record, in order. ``now`` in µs."""
     working = _Batch(transaction, batch, boot, now)
-    receipts = [working.add(pending) for pending in batch]
+    results = [working.add(pending) for pending in batch]
     transaction.write(working.writes)
-    return receipts
+    return results
 
 
 def held_plain(held: Sequence[Held]) -> list[list[str | int]]:

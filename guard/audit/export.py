@@ -69,7 +69,8 @@ class Opener(Protocol):
 def export(store: ExportStore, logs: Sequence[str], signer: CheckpointSigner, opener: Opener | None) -> bytes:
     """Return the archive of ``logs``. With ``opener`` the sealed values are revealed.
 
-    Values whose key was shredded are left out; the proofs do not change.
+    Values whose key was shredded are left out, and so are those that cannot be decrypted,
+    which ``fsck`` reports; the proofs do not change.
     """
     source = Path(verify.__file__).read_bytes()
     members = {
@@ -78,7 +79,7 @@ def export(store: ExportStore, logs: Sequence[str], signer: CheckpointSigner, op
         "verify.py": source,
     }
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in members.items()}
-    for log in logs:
+    for log in sorted(set(logs)):
         lines = [entry.body for entry in store.leaves(log)]
         frontier: list[bytes] = []
         for index, line in enumerate(lines):
@@ -87,33 +88,31 @@ def export(store: ExportStore, logs: Sequence[str], signer: CheckpointSigner, op
         members[folder + "entries.jsonl"] = b"".join(line + b"\n" for line in lines)
         members[folder + "checkpoint"] = sign(log, len(lines), verify.root_of(frontier), signer).encode()
         ids = {verify.decode(line, log)["id"] for line in lines}
-        members[folder + "revealed.jsonl"] = b"".join(_revealed(store, log, ids, opener))
-    manifest: dict[str, object] = {"digests": digests, "format": verify.FORMAT, "logs": sorted(logs)}
+        members[folder + "revealed.jsonl"] = _revealed(store, log, ids, opener) if opener else b""
+    manifest: dict[str, object] = {"digests": digests, "format": verify.FORMAT, "logs": sorted(set(logs))}
     manifest["signature"] = signer.sign(verify.manifest_body(manifest)).hex()
     members["manifest.json"] = verify.encode(manifest)
     return verify.pack(members)
 
 
-def _revealed(store: ExportStore, log: str, ids: set[str], opener: Opener | None) -> Iterator[bytes]:
-    if opener is None:
-        return
+def _revealed(store: ExportStore, log: str, ids: set[str], opener: Opener) -> bytes:
+    lines: dict[tuple[str, str], bytes] = {}
     for row in store.side_rows(log):
         if row.leaf_id not in ids:
             continue  # written after the entries were read
         plain = unsealed(opener, log, row)
         if plain is not None:
             value = verify.decode(plain[SALT:], "side row")
-            salt = plain[:SALT].hex()
-            yield canonical({"id": row.leaf_id, "name": row.name, "salt": salt, "value": value}) + b"\n"
+            shown = {"id": row.leaf_id, "name": row.name, "salt": plain[:SALT].hex(), "value": value}
+            lines[row.leaf_id, row.name] = canonical(shown) + b"\n"
+    return b"".join(lines[key] for key in sorted(lines))
 
 
 def unsealed(opener: Opener, log: str, row: StoredValue) -> bytes | None:
-    """Return salt and canonical value of a side row, or ``None`` if its key is gone."""
+    """Return salt and canonical value of a side row, or ``None`` if it cannot be opened."""
     try:
         return opener.open(
             row.key_id, row.value, tenant=log, associated=associated(log, row.leaf_id, row.name)
         )
-    except KeyUnavailable:
-        return None
-    except DecryptionFailed:
+    except (KeyUnavailable, DecryptionFailed):
         return None

@@ -1,19 +1,29 @@
-"""Check one's own database whole: every entry, every root, every checkpoint, every side row."""
+"""Check one's own database whole: every entry, every root, every checkpoint, every side row.
+
+An entry that is off ends the check of its log, because everything after it hangs on it;
+all other damage is listed and the check goes on. A worker may write meanwhile.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from guard.audit import verify
 from guard.audit.batch import Head, OpenExchange
-from guard.audit.checkpoint import KEY_NAME, origin
-from guard.audit.export import ExportStore, Opener, StoredEntry, unsealed
+from guard.audit.checkpoint import opened, origin
+from guard.audit.export import ExportStore, Opener, StoredEntry, StoredValue
+from guard.audit.leaf import associated
+from guard.errors import DecryptionFailed, KeyUnavailable
 
 __all__ = ["Report", "fsck"]
 
 SALT = 16
+PAGE = 500
+MOST = 100
+"""Problems that are spelled out; a table that is off in every row need not be printed."""
 
 
 class Entry(StoredEntry, Protocol):
@@ -39,8 +49,10 @@ class FsckStore(ExportStore, Protocol):
     def logs(self) -> list[str]: ...
     def head(self, log: str) -> Head: ...
     def leaves(self, log: str, *, start: int = 0, stop: int | None = None) -> Iterator[Entry]: ...
-    def checkpoints(self, log: str) -> list[str]: ...
+    def checkpoints(self, log: str) -> Sequence[tuple[int, str]]: ...
+    def exchange(self, exchange: str) -> Sequence[tuple[str, Entry]]: ...
     def open_exchanges(self) -> list[OpenExchange]: ...
+    def orphans(self) -> Mapping[str, int]: ...
 
 
 @dataclass(slots=True)
@@ -53,6 +65,11 @@ class Report:
     shredded: int = 0
     problems: list[str] = field(default_factory=list)
 
+    def found(self, problem: str) -> None:
+        """List a problem, unless there are too many already."""
+        if len(self.problems) < MOST:
+            self.problems.append(problem)
+
 
 def fsck(
     store: FsckStore,
@@ -64,84 +81,125 @@ def fsck(
 ) -> Report:
     """Check every log; problems are listed, not raised."""
     report = Report()
+    checks: dict[str, verify.LogCheck] = {}
     for log in store.logs():
+        checking = _Checking(store, log, public, opener, report)
         try:
-            _check_log(store, log, public, opener, report, progress=progress)
+            checks[log] = checking.run(progress)
         except verify.VerificationFailed as failure:
-            report.problems.append(str(failure))
-    opened = {exchange.exchange: exchange for exchange in store.open_exchanges()}
-    for exchange in opened.values():
-        if not alive(exchange.boot):
-            report.problems.append(
-                f"exchange {exchange.exchange} of a dead process has no end yet; "
-                "a running worker will record it as a gap"
-            )
+            report.found(str(failure))
+    for table, count in store.orphans().items():
+        if count:
+            report.found(f"{count} rows of table {table} belong to no entry of a log")
+    _check_open(store, checks, alive, report)
     return report
 
 
-def _check_log(
-    store: FsckStore,
-    log: str,
-    public: bytes,
-    opener: Opener,
-    report: Report,
-    *,
-    progress: Callable[[int], None],
-) -> None:
-    # Checkpoints first: one that a running worker signs meanwhile would be ahead of the head.
-    pending = {verify_size(text): text for text in store.checkpoints(log)}
-    head = store.head(log)
-    frontier: list[bytes] = []
-    lines: list[bytes] = []
-    for index, entry in enumerate(store.leaves(log, stop=head.size)):
-        if entry.index != index or entry.hash != verify.leaf_hash(entry.body):
-            raise verify.VerificationFailed(f"log {log} entry {index}: index or hash is off")
-        verify.grow(frontier, index, entry.hash)
-        lines.append(entry.body)
-        report.entries += 1
-        progress(1)
-        text = pending.pop(index + 1, None)
-        if text is not None:
-            checkpoint = verify.open_checkpoint(text, KEY_NAME, public)
-            if checkpoint.origin != origin(log) or checkpoint.root != verify.root_of(frontier):
-                raise verify.VerificationFailed(f"log {log}: the checkpoint of size {index + 1} differs")
-            report.checkpoints += 1
-    if len(lines) != head.size or frontier != head.frontier:
-        raise verify.VerificationFailed(f"log {log}: {len(lines)} entries, but the head says {head.size}")
-    if pending:
-        raise verify.VerificationFailed(f"log {log}: a checkpoint is ahead of the log: entries are missing")
-    entries, _ = verify.check_entries(log, lines)
-    _check_columns(store, log, entries)
-    _check_values(store, log, entries, opener, report)
+class _Checking:
+    """The check of one log."""
 
+    def __init__(self, store: FsckStore, log: str, public: bytes, opener: Opener, report: Report) -> None:
+        self._store = store
+        self._log = log
+        self._public = public
+        self._opener = opener
+        self._report = report
+        self._check = verify.LogCheck(log)
 
-def verify_size(text: str) -> int:
-    """Return the size that a checkpoint states; -1 if it states none."""
-    lines = text.split("\n")
-    return int(lines[1]) if len(lines) > 1 and lines[1].isdigit() else -1
+    def run(self, progress: Callable[[int], None]) -> verify.LogCheck:
+        """Check everything. Raises ``VerificationFailed`` where going on makes no sense."""
+        # Checkpoints first: one that a running worker signs meanwhile would be ahead of the head.
+        signed = dict(self._store.checkpoints(self._log))
+        head = self._store.head(self._log)
+        entries = self._store.leaves(self._log, stop=head.size)
+        while page := list(islice(entries, PAGE)):
+            sealed: dict[str, object] = {}
+            for row in page:
+                leaf = self._entry(row)
+                sealed[str(leaf["id"])] = leaf["sealed"]
+                self._checkpoint(signed.pop(self._check.size, None))
+            self._values(sealed)
+            progress(len(page))
+        state = (self._check.size, self._check.last, self._check.frontier)
+        if state != (head.size, head.time, head.frontier):
+            self._fail(f"{self._check.size} entries, but the head says {head.size}, or another tree or time")
+        if signed:
+            self._fail(f"a checkpoint of {max(signed)} entries is ahead of the log: entries are missing")
+        return self._check
 
+    def _fail(self, what: str) -> None:
+        raise verify.VerificationFailed(f"log {self._log}: {what}")
 
-def _check_columns(store: FsckStore, log: str, entries: list[dict[str, object]]) -> None:
-    for row, entry in zip(store.leaves(log, stop=len(entries)), entries, strict=True):
+    def _entry(self, row: Entry) -> dict[str, object]:
+        index = self._check.size
+        if row.index != index or row.hash != verify.leaf_hash(row.body):
+            self._fail(f"entry {index}: index or hash is off")
+        leaf: dict[str, object] = self._check.add(row.body)
         stated = (row.time, row.id, row.type, row.exchange)
-        if stated != (entry["time"], entry["id"], entry["type"], entry.get("exchange", "")):
-            raise verify.VerificationFailed(f"log {log} entry {row.index}: a column differs from the entry")
+        if stated != (leaf["time"], leaf["id"], leaf["type"], leaf.get("exchange", "")):
+            self._report.found(f"log {self._log} entry {index}: a column differs from the entry")
+        self._report.entries += 1
+        return leaf
+
+    def _checkpoint(self, text: str | None) -> None:
+        if text is None:
+            return
+        size = self._check.size
+        try:
+            checkpoint = opened(text, self._public)
+        except verify.VerificationFailed as failure:
+            self._report.found(f"log {self._log}, checkpoint of {size} entries: {failure}")
+            return
+        stated = (checkpoint.origin, checkpoint.size, checkpoint.root)
+        if stated != (origin(self._log), size, verify.root_of(self._check.frontier)):
+            self._report.found(f"log {self._log}: the checkpoint of {size} entries is of another tree")
+        self._report.checkpoints += 1
+
+    def _values(self, sealed: Mapping[str, object]) -> None:
+        for row in self._store.side_rows(self._log, list(sealed)):
+            commitments = sealed.get(row.leaf_id)
+            stated = commitments.get(row.name) if isinstance(commitments, dict) else None
+            try:
+                self._value(row, stated)
+            except (DecryptionFailed, verify.VerificationFailed):
+                self._report.found(
+                    f"log {self._log}: side row {row.name} of {row.leaf_id} is not what was sealed"
+                )
+
+    def _value(self, row: StoredValue, stated: object) -> None:
+        bound = associated(self._log, row.leaf_id, row.name)
+        try:
+            plain = self._opener.open(row.key_id, row.value, tenant=self._log, associated=bound)
+        except KeyUnavailable:
+            self._report.shredded += 1
+            return
+        if verify.commitment(plain[:SALT], verify.decode(plain[SALT:], "side row")) != stated:
+            raise verify.VerificationFailed("another value")
+        self._report.values += 1
 
 
-def _check_values(
-    store: FsckStore, log: str, entries: list[dict[str, object]], opener: Opener, report: Report
+def _check_open(
+    store: FsckStore,
+    checks: Mapping[str, verify.LogCheck],
+    alive: Callable[[str], bool],
+    report: Report,
 ) -> None:
-    sealed = {entry["id"]: entry["sealed"] for entry in entries}
-    for row in store.side_rows(log):
-        commitments = sealed.get(row.leaf_id)
-        if commitments is None:
-            continue  # appended while the check ran
-        plain = unsealed(opener, log, row)
-        if plain is None:
-            report.shredded += 1
-            continue
-        value = verify.decode(plain[SALT:], f"log {log} side row")
-        stated = commitments.get(row.name) if isinstance(commitments, dict) else None
-        if verify.commitment(plain[:SALT], value) != stated:
-            raise verify.VerificationFailed(f"log {log}: side row {row.name} of {row.leaf_id} differs")
-        report.values += 1
+    listed = {exchange.exchange: exchange for exchange in store.open_exchanges()}
+    for exchange in listed.values():
+        if not alive(exchange.boot):
+            report.found(
+                f"exchange {exchange.exchange} of a dead process has no end yet; "
+                "a running worker will record it as a gap"
+            )
+    for log, check in checks.items():
+        for name in check.ended & listed.keys():
+            report.found(f"log {log}: exchange {name} has its end and is still listed as open")
+        for name in check.open - listed.keys():
+            # It may have ended since its entries were read.
+            if not _ended(store.exchange(name)):
+                report.found(f"log {log}: exchange {name} has no end and is not listed as open")
+
+
+def _ended(entries: Iterable[tuple[str, Entry]]) -> bool:
+    ends = ("exchange.outcome", "exchange.gap", "exchange.refused")
+    return any(entry.type in ends for _, entry in entries)

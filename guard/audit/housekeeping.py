@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -18,10 +18,14 @@ from guard.audit.batch import Head, OpenExchange
 from guard.audit.checkpoint import CheckpointSigner, sign
 from guard.audit.lease import alive, sweep
 from guard.audit.log import Log
-from guard.audit.verify import root_of
+from guard.audit.verify import VerificationFailed, root_of
 from guard.domain.event import CheckpointSummary, Record
+from guard.errors import Conflict
 
-__all__ = ["Housekeeping", "HousekeepingStore"]
+__all__ = ["Housekeeping", "HousekeepingStore", "sign_checkpoint"]
+
+TOGETHER = 256
+"""Gaps that are appended at a time, so that they share a commit."""
 
 
 class HousekeepingStore(Protocol):
@@ -55,10 +59,19 @@ def summary(text: str) -> CheckpointSummary:
 
 
 def sign_checkpoint(store: HousekeepingStore, log: str, signer: CheckpointSigner) -> str | None:
-    """Sign the log's state if it grew since the newest checkpoint; return the newest text."""
+    """Sign the log's state if it grew since the newest checkpoint; return the newest text.
+
+    Raises ``VerificationFailed`` if the log is shorter than what was signed before: another
+    history of the same length must not get a signature of ours.
+    """
     newest = store.newest_checkpoint(log)
     head = store.head(log)
-    if head.size == 0 or (newest is not None and summary(newest).size == head.size):
+    signed_size = summary(newest).size if newest is not None else 0
+    if head.size < signed_size:
+        raise VerificationFailed(
+            f"log {log}: {head.size} entries, but {signed_size} were signed; run: guard audit fsck"
+        )
+    if head.size == signed_size:
         return newest
     signed = sign(log, head.size, root_of(head.frontier), signer)
     store.add_checkpoint(log, head.size, signed)
@@ -98,8 +111,14 @@ class Housekeeping:
         await asyncio.to_thread(self._learn)
 
     def _sign(self) -> None:
+        failure: VerificationFailed | None = None
         for log in self._store.logs():
-            sign_checkpoint(self._store, log, self._signer)
+            try:
+                sign_checkpoint(self._store, log, self._signer)
+            except VerificationFailed as error:
+                failure = error  # the other logs are signed all the same
+        if failure is not None:
+            raise failure
 
     def _learn(self) -> None:
         for log in self._store.logs():
@@ -111,21 +130,28 @@ class Housekeeping:
         opened = await asyncio.to_thread(self._store.open_exchanges)
         boots = {exchange.boot for exchange in opened}
         dead = {boot for boot in boots if not alive(self._folder, boot)}
-        for exchange in opened:
-            if exchange.boot in dead:
-                await self._log.append(
-                    Record(
-                        tenant=exchange.log,
-                        type="exchange.gap",
-                        fields={
-                            "attempt": exchange.attempt,
-                            "exchange": exchange.exchange,
-                            "lost": exchange.boot,
-                        },
-                        closes=exchange.exchange,
-                    )
-                )
+        lost = [exchange for exchange in opened if exchange.boot in dead]
+        for start in range(0, len(lost), TOGETHER):
+            await self._append_gaps(lost[start : start + TOGETHER])
         sweep(self._folder, boots)
+
+    async def _append_gaps(self, lost: Sequence[OpenExchange]) -> None:
+        results = await asyncio.gather(
+            *[self._log.append(_gap(exchange)) for exchange in lost], return_exceptions=True
+        )
+        for result in results:
+            # A process that ended well between the two looks has closed its exchange itself.
+            if isinstance(result, BaseException) and not isinstance(result, Conflict):
+                raise result
+
+
+def _gap(exchange: OpenExchange) -> Record:
+    return Record(
+        tenant=exchange.log,
+        type="exchange.gap",
+        fields={"attempt": exchange.attempt, "exchange": exchange.exchange, "lost": exchange.boot},
+        closes=exchange.exchange,
+    )
 
 
 @contextmanager

@@ -11,14 +11,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
-from guard.audit.batch import LogTransaction, Pending, commit
+from guard.audit.batch import LogTransaction, Pending, Result, commit
 from guard.audit.leaf import Leaf, Sealer, prepare
 from guard.domain.event import EVENT_TYPES, CheckpointSummary, Denied, Receipt, Record
 from guard.domain.identifier import uuid7
-from guard.errors import AuditUnavailable
+from guard.errors import AuditUnavailable, Conflict
 from guard.keys.entropy import random_bytes
 
 __all__ = ["Log", "LogStore"]
@@ -49,7 +49,7 @@ class _Waiting:
         self.pending = pending
         self.loop = loop
         self.future = future
-        self.result: Receipt | Denied | None = None
+        self.result: Result | None = None
 
 
 class Log:
@@ -93,15 +93,21 @@ class Log:
             self._thread.join()
 
     async def append(self, record: Record) -> Receipt | Denied:
-        """Return once the record is durable. Raises ``AuditUnavailable``."""
+        """Return once the record is durable.
+
+        Raises ``AuditUnavailable``, and ``Conflict`` for a second end of an exchange.
+        """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(self._prepare(record), loop, loop.create_future())
         with self._wake:
-            if self._stopping or len(self._queue) >= QUEUE:
+            if not self._writing() or len(self._queue) >= QUEUE:
                 raise AuditUnavailable(UNAVAILABLE)
             self._queue.append(waiting)
             self._wake.notify()
         return await waiting.future
+
+    def _writing(self) -> bool:
+        return not self._stopping and self._thread is not None and self._thread.is_alive()
 
     def checkpoint(self, tenant: str) -> CheckpointSummary | None:
         """Return the newest checkpoint known here, without I/O."""
@@ -118,6 +124,8 @@ class Log:
         return prepare(record, boot=self._boot, leaf_id=name, entropy=entropy[10:], sealer=self._sealer)
 
     def _prepare(self, record: Record) -> Pending:
+        if record.holds and (record.denied is None or record.denied.tenant != record.tenant):
+            raise RuntimeError(f"{record.type}: holds without a denied form in the same log")
         # The denied form is only made for records that can be denied.
         denied = self._leaf(record.denied) if record.holds and record.denied else None
         return Pending(record=record, leaf=self._leaf(record), denied=denied)
@@ -133,24 +141,28 @@ class Log:
             self._write_batch(batch)
 
     def _write_batch(self, batch: Sequence[_Waiting]) -> None:
+        failure: Exception | None = None
         try:
             with self._store.transaction() as transaction:
-                receipts = commit(
+                results = commit(
                     transaction,
                     [waiting.pending for waiting in batch],
                     boot=self._boot,
                     now=self._clock(),
                 )
         except Exception as error:  # noqa: BLE001 (whatever it is, no record means no service; it is reported)
-            self.healthy = False
-            self._failed(error)
+            failure = error
         else:
-            self.healthy = True
-            for waiting, receipt in zip(batch, receipts, strict=True):
-                waiting.result = receipt
+            for waiting, result in zip(batch, results, strict=True):
+                waiting.result = result
+        self.healthy = failure is None
         for loop in {waiting.loop for waiting in batch}:
             mine = [waiting for waiting in batch if waiting.loop is loop]
-            loop.call_soon_threadsafe(_resolve, mine)
+            # A loop that was closed meanwhile has nobody left who waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_resolve, mine)
+        if failure is not None:
+            self._failed(failure)
 
 
 def _resolve(batch: Sequence[_Waiting]) -> None:
@@ -159,5 +171,7 @@ def _resolve(batch: Sequence[_Waiting]) -> None:
             continue
         if waiting.result is None:
             waiting.future.set_exception(AuditUnavailable(UNAVAILABLE))
+        elif isinstance(waiting.result, Conflict):
+            waiting.future.set_exception(waiting.result)
         else:
             waiting.future.set_result(waiting.result)

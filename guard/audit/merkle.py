@@ -35,11 +35,9 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def consistency_proof(old: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Return the proof that the first ``old`` leaves are a prefix of all."""
-    if not 0 <= old <= len(leaves):
+    """Return the proof that the first ``old`` leaves are a prefix of all; there is at least one."""
+    if not 0 < old <= len(leaves):
         raise ValueError("the old size is outside the tree")
-    if old in (0, len(leaves)):
-        return []
     return _subproof(old, leaves, whole=True)
 
 

@@ -16,10 +16,13 @@ Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 """A JSON value without floats."""
 
 MAX_INTEGER = 2**53 - 1
+MAX_DEPTH = 16
 
 
-def _encoded(value: object) -> str:
+def _encoded(value: object, depth: int = 0) -> str:
     """Encode in one pass; this runs for every sealed value of every record."""
+    if depth > MAX_DEPTH:
+        raise ValueError("JSON nests too deeply")
     if value is None:
         return "null"
     if isinstance(value, str):
@@ -29,9 +32,10 @@ def _encoded(value: object) -> str:
     if isinstance(value, int):
         return _integer(int(value))
     if isinstance(value, Mapping):
-        return "{" + ",".join([f"{_key(key)}:{_encoded(value[key])}" for key in _ordered(value)]) + "}"
+        members = [f"{encode_basestring(key)}:{_encoded(value[key], depth + 1)}" for key in _ordered(value)]
+        return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ",".join([_encoded(member) for member in value]) + "]"
+        return "[" + ",".join([_encoded(member, depth + 1) for member in value]) + "]"
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
@@ -41,14 +45,8 @@ def _integer(value: int) -> str:
     return str(value)
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise TypeError("an object key is not a string")
-    return encode_basestring(str.__str__(key))
-
-
 def _ordered(value: Mapping[object, object]) -> list[str]:
-    keys = [key for key in value if isinstance(key, str)]
+    keys = [str.__str__(key) for key in value if isinstance(key, str)]
     if len(keys) != len(value):
         raise TypeError("an object key is not a string")
     if all(key.isascii() for key in keys):
@@ -61,7 +59,7 @@ def canonical(value: Json) -> bytes:
     """Return the RFC 8785 bytes of ``value``.
 
     Raises ``TypeError`` for anything that is no JSON value or a float and ``ValueError``
-    for integers beyond 2^53 - 1 and strings with lone surrogates.
+    for integers beyond 2^53 - 1, strings with lone surrogates and more than 16 levels.
     """
     return _encoded(value).encode()
 

@@ -75,7 +75,7 @@ def _types() -> tuple[EventType, ...]:
             "columns dataset identity licence parent policy purpose root rows shards unit",
             who,
         ),
-        event("budget.set", "delta epsilon order root unit", who),
+        event("budget.set", "delta epsilon order relation root unit", who),
         event("budget.refused", "job largest mechanism root"),
         event("budget.reserved", "job mechanism reservation root"),
         event("budget.running", "job reservation root"),
@@ -145,7 +145,9 @@ class Record:
     are sealed; ``None`` is the tenant's epoch key. ``opens`` and ``closes`` name the
     exchange whose intent or end this is: an exchange that is open when its process has
     died becomes a gap, and closing gives back its ``CONCURRENT`` holds. ``denied`` is the
-    record written instead, in the same batch, if a hold is denied.
+    record of the same log written instead, in the same batch, if a hold is denied.
+    ``once`` names a record that whoever sends it may send again after a crash: it is
+    written the first time only, and each time gets the first one's receipt.
     """
 
     tenant: str
@@ -158,6 +160,7 @@ class Record:
     holds: tuple[Hold, ...] = ()
     settlements: tuple[Settlement, ...] = ()
     denied: Record | None = None
+    once: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,11 @@ class Recorder(Protocol):
     """Leaves records. The only way to the log for everybody."""
 
     async def append(self, record: Record) -> Receipt | Denied:
-        """Return once the record is durable. Raises ``AuditUnavailable``."""
+        """Return once the record is durable.
+
+        Raises ``AuditUnavailable``, and ``Conflict`` if the exchange that the record closes
+        is not open: an exchange has one end.
+        """
         ...
 
     def checkpoint(self, tenant: str) -> CheckpointSummary | None:

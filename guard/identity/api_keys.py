@@ -33,7 +33,10 @@ RESERVED_TENANTS = frozenset({"system", "root"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRecord:
-    """What is stored of a key. Times are µs since 1970; ``hash`` is hex."""
+    """What is stored of a key. Times are µs since 1970; ``hash`` is hex.
+
+    ``successor``: id of the key that it was rotated into.
+    """
 
     id: str
     hash: str
@@ -45,10 +48,15 @@ class KeyRecord:
     expires: int | None
     revoked: int | None
     limits: Limits
+    successor: str | None = None
 
 
 class KeyStore(Protocol):
-    """Keeps key records. Every change bumps ``version`` and leaves a record to relay."""
+    """Keeps key records.
+
+    Every change is one transaction with its events, which wait to be relayed to the log,
+    and with a higher ``version``.
+    """
 
     def version(self) -> int:
         """Return a counter that grows with every change."""
@@ -59,11 +67,18 @@ class KeyStore(Protocol):
         ...
 
     def add(self, record: KeyRecord, event: Record) -> None:
-        """Store a new key and its event in one transaction."""
+        """Store a new key. Raises ``Conflict`` if its id is taken."""
         ...
 
-    def end(self, key_id: str, *, expires: int | None, revoked: int | None, event: Record) -> None:
-        """Set when a key ends. Raises ``NotFound``."""
+    def rotate(self, key_id: str, successor: KeyRecord, *, expires: int, events: Sequence[Record]) -> None:
+        """Store a key's successor and when the key ends.
+
+        Raises ``NotFound``, and ``Conflict`` for a key that has a successor or was revoked.
+        """
+        ...
+
+    def revoke(self, key_id: str, *, revoked: int, event: Record) -> None:
+        """Set when a key was revoked. Raises ``NotFound``, and ``Conflict`` if it was before."""
         ...
 
 

@@ -18,6 +18,8 @@ from guard.keys.keyring import Keyring
 __all__ = ["Grant", "Issued", "Issuer", "state_of"]
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST = 64
+"""Models and purposes of a key, so that its record fits into a leaf."""
 MODEL = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:/@*+-]{0,127}")
 
 
@@ -61,6 +63,53 @@ class Issuer:
 
         Raises ``ConfigurationError`` for a grant that cannot be.
         """
+        issued = self._new(grant, key_id, now, entropy)
+        self._store.add(issued.record, self._issued_event(issued.record))
+        return issued
+
+    def rotate(self, key_id: str, *, successor: str, overlap: int, now: int, entropy: bytes) -> Issued:
+        """Issue a key like ``key_id``, which ends after ``overlap`` µs, or sooner if it would anyway.
+
+        The successor lives as long as its predecessor was given. Raises ``NotFound`` and,
+        for a key that has ended or has a successor already, ``Conflict``.
+        """
+        old = self._active(key_id, now)
+        if old.successor is not None:
+            raise Conflict(f"the key {key_id} was rotated already, into {old.successor}; rotate that one")
+        lifetime = None if old.expires is None else old.expires - old.created
+        grant = Grant(
+            application=old.application,
+            tenant=old.tenant,
+            models=old.models,
+            purposes=old.purposes,
+            expires=None if lifetime is None else now + lifetime,
+            limits=old.limits,
+        )
+        issued = self._new(grant, successor, now, entropy)
+        ends = now + overlap if old.expires is None else min(old.expires, now + overlap)
+        event = Record(
+            tenant=old.tenant,
+            type="key.rotated",
+            fields={"application": old.application, "expires": ends},
+            sealed={"key": key_id, "principal": self._principal, "successor": successor},
+        )
+        events = (self._issued_event(issued.record), event)
+        self._store.rotate(key_id, issued.record, expires=ends, events=events)
+        return issued
+
+    def revoke(self, key_id: str, *, now: int) -> KeyRecord:
+        """End a key at once. Raises ``NotFound`` and, for a key that has ended, ``Conflict``."""
+        old = self._active(key_id, now)
+        event = Record(
+            tenant=old.tenant,
+            type="key.revoked",
+            fields={"application": old.application},
+            sealed={"key": key_id, "principal": self._principal},
+        )
+        self._store.revoke(key_id, revoked=now, event=event)
+        return replace(old, revoked=now)
+
+    def _new(self, grant: Grant, key_id: str, now: int, entropy: bytes) -> Issued:
         _check(grant, now)
         key = generate(entropy)
         record = KeyRecord(
@@ -75,59 +124,20 @@ class Issuer:
             revoked=None,
             limits=grant.limits,
         )
-        event = Record(
-            tenant=grant.tenant,
-            type="key.issued",
-            fields={
-                "application": grant.application,
-                "expires": grant.expires,
-                "models": list(grant.models),
-                "purposes": list(grant.purposes),
-            },
-            sealed={"key": key_id, "principal": self._principal},
-        )
-        self._store.add(record, event)
         return Issued(key=key, record=record)
 
-    def rotate(self, key_id: str, *, successor: str, overlap: int, now: int, entropy: bytes) -> Issued:
-        """Issue a key like ``key_id``, which ends after ``overlap`` µs, or sooner if it would anyway.
-
-        The successor lives as long as its predecessor was given. Raises ``NotFound`` and,
-        for a key that has ended, ``Conflict``.
-        """
-        old = self._active(key_id, now)
-        lifetime = None if old.expires is None else old.expires - old.created
-        grant = Grant(
-            application=old.application,
-            tenant=old.tenant,
-            models=old.models,
-            purposes=old.purposes,
-            expires=None if lifetime is None else now + lifetime,
-            limits=old.limits,
+    def _issued_event(self, record: KeyRecord) -> Record:
+        return Record(
+            tenant=record.tenant,
+            type="key.issued",
+            fields={
+                "application": record.application,
+                "expires": record.expires,
+                "models": list(record.models),
+                "purposes": list(record.purposes),
+            },
+            sealed={"key": record.id, "principal": self._principal},
         )
-        # The new key first: a crash in between leaves two good keys rather than none.
-        issued = self.issue(grant, key_id=successor, now=now, entropy=entropy)
-        ends = now + overlap if old.expires is None else min(old.expires, now + overlap)
-        event = Record(
-            tenant=old.tenant,
-            type="key.rotated",
-            fields={"application": old.application, "expires": ends},
-            sealed={"key": key_id, "principal": self._principal, "successor": successor},
-        )
-        self._store.end(key_id, expires=ends, revoked=None, event=event)
-        return issued
-
-    def revoke(self, key_id: str, *, now: int) -> KeyRecord:
-        """End a key at once. Raises ``NotFound`` and, for a key that has ended, ``Conflict``."""
-        old = self._active(key_id, now)
-        event = Record(
-            tenant=old.tenant,
-            type="key.revoked",
-            fields={"application": old.application},
-            sealed={"key": key_id, "principal": self._principal},
-        )
-        self._store.end(key_id, expires=None, revoked=now, event=event)
-        return replace(old, revoked=now)
 
     def _active(self, key_id: str, now: int) -> KeyRecord:
         for record in self._store.list():
@@ -151,7 +161,7 @@ def _check(grant: Grant, now: int) -> None:
     for purpose in grant.purposes:
         if NAME.fullmatch(purpose) is None:
             raise ConfigurationError(f"{purpose!r} is no purpose: letters, digits, . _ - and at most 64")
-    if not grant.models or not grant.purposes:
-        raise ConfigurationError("a key needs at least one model and one purpose")
+    if not 1 <= len(grant.models) <= MOST or not 1 <= len(grant.purposes) <= MOST:
+        raise ConfigurationError(f"a key needs 1 to {MOST} models and 1 to {MOST} purposes")
     if grant.expires is not None and grant.expires <= now:
         raise ConfigurationError("the key would have expired already")

@@ -18,18 +18,21 @@ class Entropy:
     """Safe to use from several threads; a forked child draws anew."""
 
     def __init__(self) -> None:
+        self._forget()
+        # Also the lock: another thread may hold it at the moment of the fork.
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
         self._lock = threading.Lock()
         self._bytes = b""
         self._at = 0
-        self._owner = os.getpid()
 
     def take(self, size: int) -> bytes:
-        """Return ``size`` random bytes, at most 4096."""
+        """Return ``size`` random bytes."""
         with self._lock:
-            if self._at + size > len(self._bytes) or self._owner != os.getpid():
+            if self._at + size > len(self._bytes):
                 self._bytes = os.urandom(max(PIECE, size))
                 self._at = 0
-                self._owner = os.getpid()
             taken = self._bytes[self._at : self._at + size]
             self._at += size
             return taken

@@ -6,7 +6,8 @@ The event waits in the outbox until it has been appended to the log (``outbox.py
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -50,44 +51,71 @@ class SqlKeyStore:
                     expires=row.expires,
                     revoked=row.revoked,
                     limits=Limits(requests_per_minute=row.requests_per_minute, concurrency=row.concurrency),
+                    successor=row.successor,
                 )
                 for row in rows
             ]
 
     def add(self, record: KeyRecord, event: Record) -> None:
-        """Store a new key and its event. Raises ``Conflict`` if its id exists."""
-        values = {
-            "id": record.id,
-            "hash": record.hash,
-            "tenant": record.tenant,
-            "application": record.application,
-            "models": json.dumps(record.models),
-            "purposes": json.dumps(record.purposes),
-            "created": record.created,
-            "expires": record.expires,
-            "revoked": record.revoked,
-            "requests_per_minute": record.limits.requests_per_minute,
-            "concurrency": record.limits.concurrency,
-        }
-        with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
-            query = select(api_keys.c.id).where(api_keys.c.id == record.id)
-            if connection.execute(query).first():
-                raise Conflict(f"the key {record.id} exists")
-            connection.execute(insert(api_keys).values(values))
+        """Store a new key. Raises ``Conflict`` if its id is taken."""
+        with self._changing() as connection:
+            _insert(connection, record)
             _changed(connection, event)
 
-    def end(self, key_id: str, *, expires: int | None, revoked: int | None, event: Record) -> None:
-        """Set when a key ends, with its event. Raises ``NotFound``."""
-        values = {
-            name: value for name, value in (("expires", expires), ("revoked", revoked)) if value is not None
-        }
-        with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
-            changed = connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
-            if changed.rowcount != 1:
-                raise NotFound(f"no key {key_id}; see: guard keys list")
+    def rotate(self, key_id: str, successor: KeyRecord, *, expires: int, events: Sequence[Record]) -> None:
+        """Store a key's successor and when the key ends.
+
+        Raises ``NotFound``, and ``Conflict`` for a key that has a successor or was revoked.
+        """
+        with self._changing() as connection:
+            _insert(connection, successor)
+            _update(connection, key_id, {"expires": expires, "successor": successor.id})
+            _changed(connection, *events)
+
+    def revoke(self, key_id: str, *, revoked: int, event: Record) -> None:
+        """Set when a key was revoked. Raises ``NotFound``, and ``Conflict`` if it was before."""
+        with self._changing() as connection:
+            _update(connection, key_id, {"revoked": revoked})
             _changed(connection, event)
 
+    @contextmanager
+    def _changing(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
+            yield connection
 
-def _changed(connection: Connection, event: Record) -> None:
+
+def _insert(connection: Connection, record: KeyRecord) -> None:
+    if connection.execute(select(api_keys.c.id).where(api_keys.c.id == record.id)).first():
+        raise Conflict(f"the key {record.id} exists")
+    values = {
+        "id": record.id,
+        "hash": record.hash,
+        "tenant": record.tenant,
+        "application": record.application,
+        "models": json.dumps(record.models),
+        "purposes": json.dumps(record.purposes),
+        "created": record.created,
+        "expires": record.expires,
+        "revoked": record.revoked,
+        "requests_per_minute": record.limits.requests_per_minute,
+        "concurrency": record.limits.concurrency,
+        "successor": record.successor,
+    }
+    connection.execute(insert(api_keys).values(values))
+
+
+def _update(connection: Connection, key_id: str, values: Mapping[str, int | str]) -> None:
+    """Change a key that was not revoked; one that has a successor may only be revoked."""
+    query = select(api_keys.c.revoked, api_keys.c.successor).where(api_keys.c.id == key_id)
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
+        raise NotFound(f"no key {key_id}; see: guard keys list")
+    if row.revoked is not None or (row.successor is not None and "successor" in values):
+        raise Conflict(f"the key {key_id} was revoked or rotated meanwhile")
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(values))
+
+
+def _changed(connection: Connection, *events: Record) -> None:
     count(connection, VERSION)
-    put(connection, event)
+    for event in events:
+        put(connection, event)

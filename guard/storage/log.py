@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, text
+from sqlalchemy import Connection, Engine, bindparam, delete, func, insert, or_, select, text, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.expression import Executable
 
 from guard.audit.batch import Counter, Head, LogTransaction, OpenExchange, Writes, held_from, held_plain
+from guard.domain.event import Receipt
 from guard.storage.database import sqlite_path
-from guard.storage.log_tables import checkpoints, heads, leaves, open_exchanges, side_rows, usage
+from guard.storage.log_tables import checkpoints, delivered, heads, leaves, open_exchanges, side_rows, usage
 from guard.storage.prepared import Prepared
 
 __all__ = ["LeafRow", "SideRowRow", "SqlLogStore"]
@@ -167,11 +168,25 @@ class SqlLogStore:
         with self._engine.connect() as connection:
             return connection.execute(query.order_by(checkpoints.c.size.desc()).limit(1)).scalar()
 
-    def checkpoints(self, log: str) -> list[str]:
-        """Return the texts of all checkpoints of a log, oldest first."""
-        query = select(checkpoints.c.text).where(checkpoints.c.log == log).order_by(checkpoints.c.size)
+    def checkpoints(self, log: str) -> list[tuple[int, str]]:
+        """Return size and text of all checkpoints of a log, oldest first."""
+        query = select(checkpoints.c.size, checkpoints.c.text).where(checkpoints.c.log == log)
         with self._engine.connect() as connection:
-            return list(connection.execute(query).scalars())
+            return [(row.size, row.text) for row in connection.execute(query.order_by(checkpoints.c.size))]
+
+    def orphans(self) -> dict[str, int]:
+        """Count the rows of each table that belong to no entry, or to an entry beyond its log's head."""
+        beyond = select(leaves.c.log).outerjoin(heads, heads.c.log == leaves.c.log)
+        beyond = beyond.where(or_(heads.c.log.is_(None), leaves.c.idx >= heads.c.size))
+        entry = tuple_(side_rows.c.log, side_rows.c.leaf_id)
+        loose = select(side_rows.c.log).where(entry.not_in(select(leaves.c.log, leaves.c.id)))
+        foreign = select(checkpoints.c.log).where(checkpoints.c.log.not_in(select(heads.c.log)))
+        # A statement each: one snapshot, so that what is being appended meanwhile is whole.
+        with self._engine.connect() as connection:
+            return {
+                table.name: connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
+                for table, rows in ((leaves, beyond), (side_rows, loose), (checkpoints, foreign))
+            }
 
     def add_checkpoint(self, log: str, size: int, signed: str) -> None:
         """Store a checkpoint; one of the same size is kept."""
@@ -222,6 +237,12 @@ class _Statements:
             )
         )
         self.close = prepared(delete(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
+        self.written = prepared(
+            select(delivered.c.log, delivered.c.idx, delivered.c.time, delivered.c.leaf_id).where(
+                delivered.c.name == bindparam("name")
+            )
+        )
+        self.once = prepared(insert(delivered))
         self.leaf = prepared(insert(leaves))
         self.row = prepared(insert(side_rows))
 
@@ -259,8 +280,18 @@ class _Transaction:
                 found[exchange] = _opened(row)
         return found
 
+    def written(self, names: Iterable[str]) -> dict[str, Receipt]:
+        found: dict[str, Receipt] = {}
+        for name in sorted(names):
+            row = self._run.written.one(self._connection, name=name)
+            if row is not None:
+                log, index, time, leaf_id = row
+                found[name] = Receipt(tenant=log, index=index, time=time, id=leaf_id)
+        return found
+
     def write(self, writes: Writes) -> None:
         connection, run = self._connection, self._run
+        run.once.many(connection, [_delivered_row(name, receipt) for name, receipt in writes.once.items()])
         run.leaf.many(
             connection,
             [
@@ -310,6 +341,16 @@ def _opened(row: Sequence[Any]) -> OpenExchange:
     return OpenExchange(
         exchange=exchange, log=log, boot=boot, attempt=attempt, held=held_from(json.loads(held))
     )
+
+
+def _delivered_row(name: str, receipt: Receipt) -> dict[str, str | int]:
+    return {
+        "name": name,
+        "log": receipt.tenant,
+        "idx": receipt.index,
+        "time": receipt.time,
+        "leaf_id": receipt.id,
+    }
 
 
 def _open_row(opened: OpenExchange) -> dict[str, str | int]:

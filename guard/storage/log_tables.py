@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-__all__ = ["checkpoints", "heads", "leaves", "metadata", "open_exchanges", "side_rows", "usage"]
+__all__ = ["checkpoints", "delivered", "heads", "leaves", "metadata", "open_exchanges", "side_rows", "usage"]
 
 metadata = MetaData()
 
@@ -68,4 +68,14 @@ usage = Table(
     Column("unit", String(16), primary_key=True),
     Column("start", BigInteger, primary_key=True),
     Column("amount", BigInteger, nullable=False),
+)
+
+delivered = Table(
+    "delivered",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("log", String(64), nullable=False),
+    Column("idx", BigInteger, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("leaf_id", String(36), nullable=False),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, String, Table, Text
 
 __all__ = ["api_keys", "metadata", "outbox", "secrets", "versions"]
 
@@ -22,6 +22,7 @@ api_keys = Table(
     Column("revoked", BigInteger),
     Column("requests_per_minute", Integer),
     Column("concurrency", Integer),
+    Column("successor", String(36)),
 )
 
 secrets = Table(
@@ -44,5 +45,4 @@ outbox = Table(
     metadata,
     Column("id", String(80), primary_key=True),
     Column("record", Text, nullable=False),
-    Column("delivered", Boolean, nullable=False),
 )
