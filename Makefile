@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 ISSUE ?= gate
 
 .PHONY: help run test install demo bench check soak system acceptance lock
@@ -39,33 +40,40 @@ system: ## Tools that some tests use and that need root (apt-get)
 acceptance: ## Every line of an issue's "To show when done", from a clean clone (ISSUE=name)
 	tests/acceptance/$(ISSUE).sh
 
-COMPILE = $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --no-header -c requirements/constraints.in
+COMPILE = $(BIN)/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-header -c requirements/constraints.in
 lock: .venv/dev ## Renew the hash locks after a change of pyproject.toml
 	$(COMPILE) --allow-unsafe -o requirements/base.txt pyproject.toml
 	$(COMPILE) --allow-unsafe --extra dev -c requirements/base.txt -o requirements/dev.txt pyproject.toml
 	$(COMPILE) --unsafe-package torch --unsafe-package setuptools --extra train -c requirements/base.txt -c requirements/dev.txt -o requirements/train.txt pyproject.toml
 
 .venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "There is no $(PYTHON) here. Run: apt-get install -y python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Guard needs Python 3.11 or later; here is $$($(PYTHON) --version 2>&1). Try: make run PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
-		echo "This Python cannot make environments. Run: apt-get install -y python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import venv' 2>/dev/null || { \
+		echo "This Python has no module venv. Run: apt-get install -y python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo "This Python cannot give an environment its pip. Run: apt-get install -y python3-venv"; exit 1; }
 	@echo "making .venv"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { \
+		rm -rf .venv; echo "The environment .venv could not be made; see above, then again: make run"; exit 1; }
 
 .venv/base: requirements/base.txt pyproject.toml | .venv/bin/python
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "The environment .venv has no pip. Run: rm -rf .venv && make run"; exit 1; }
 	@echo "installing the base (about a minute the first time)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/base.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) --require-hashes -r requirements/base.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/dev: requirements/dev.txt .venv/base
 	@echo "installing what the tests need"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
 .venv/train: requirements/train.txt .venv/base
 	@echo "installing what training needs"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check torch==2.13.0
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/train.txt
+	@$(PIP) torch==2.13.0
+	@$(PIP) --require-hashes --no-deps -r requirements/train.txt
 	@touch $@
