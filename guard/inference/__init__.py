@@ -1,0 +1,1 @@
+"""The model server: open inference protocol v2 on onnxruntime, for models of our own."""
