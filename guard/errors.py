@@ -30,7 +30,8 @@ an error into a status and a body in the caller's dialect.
     ├─ Conflict
     └─ TrainingError            a job cannot run or may not go on
        ├─ IncompatibleModel     a layer or setting under which the guarantee would not hold
-       └─ LedgerConflict        a reservation is not in the state that the step asks for
+       ├─ LedgerConflict        a reservation is not in the state that the step asks for
+       └─ LedgerTampered        the privacy ledger is not as it was written: nothing is admitted
 
 ``VerificationFailed``, the only type that ``audit/verify.py`` may raise, stands in that
 file, because the file ships alone in evidence bundles and imports nothing of Guard.

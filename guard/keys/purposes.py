@@ -25,11 +25,13 @@ class Purpose(StrEnum):
     """Wrapping the keys of dataset shards, checkpoints and models."""
     PSEUDONYM = "pseudonym"
     """Pseudonyms that stay the same over datasets of a tenant."""
+    LEDGER = "ledger"
+    """Sealing the rows of the privacy ledger."""
 
     @property
     def lasting(self) -> bool:
         """Whether the key outlives the monthly shred epoch."""
-        return self in (Purpose.PEPPER, Purpose.SECRET, Purpose.DATASET, Purpose.PSEUDONYM)
+        return self in (Purpose.PEPPER, Purpose.SECRET, Purpose.DATASET, Purpose.PSEUDONYM, Purpose.LEDGER)
 
 
 def derive(secret: bytes, *, purpose: str, tenant: str, context: str = "") -> bytes:

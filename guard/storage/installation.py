@@ -30,6 +30,7 @@ from guard.registry.configuration import Configuration, load_configuration
 from guard.storage.database import open_database, sqlite_path
 from guard.storage.datasets import SqlDatasetStore
 from guard.storage.keys import SqlKeyStore
+from guard.storage.ledger import SqlLedgerStore
 from guard.storage.log import SqlLogStore
 from guard.storage.outbox import relay
 from guard.storage.secrets import SqlSecretStore
@@ -54,6 +55,7 @@ class Installation:
         self.keys = SqlKeyStore(self.database)
         self.secrets = SqlSecretStore(self.database, keyring)
         self.datasets = SqlDatasetStore(self.database)
+        self.ledger = SqlLedgerStore(self.database, keyring)
 
     def dataset_folder(self, dataset: str) -> Path:
         """Where the shards of a dataset lie."""
