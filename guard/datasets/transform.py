@@ -27,7 +27,7 @@ __all__ = ["Transformer", "plan_transforms"]
 
 REMEMBERED = 50_000
 TEXTUAL = (TransformWord.MASK, TransformWord.SURROGATE, TransformWord.PSEUDONYMISE)
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.05
 """A type counts for a column's own transform if this share of the sample holds it; rarer
 findings are changed one by one."""
 LEAST_NUMBER = 100_000
@@ -42,7 +42,7 @@ def plan_transforms(survey: Survey, policy: DatasetPolicy, unit: PrivacyUnit) ->
     """
     chosen = []
     for column in survey.columns:
-        least = max(1, round(column.sampled * LEAST_SHARE))
+        least = max(2, round(column.sampled * LEAST_SHARE))
         found = frozenset(name for name, count in column.found.items() if count >= least)
         action = policy.for_column(column.column.name, found)
         if column.column.name == unit.column and action.word not in (
