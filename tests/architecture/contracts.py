@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from itertools import permutations
 from typing import cast
 
@@ -19,7 +20,8 @@ __all__ = ["Families", "OnlyThrough"]
 class OnlyThrough(Contract):
     """Where no way leads through the doors, nothing else of the packages reaches the targets.
 
-    Targets and doors that do not exist yet are no error: the rule stands before the code.
+    Names may be patterns with ``*``. Targets and doors that do not exist yet are no error:
+    the rule stands before the code.
     """
 
     type_name = "only_through"
@@ -35,13 +37,11 @@ class OnlyThrough(Contract):
                 for imported in graph.find_modules_directly_imported_by(module):
                     graph.remove_import(importer=module, imported=imported)
         chains: list[tuple[str, ...]] = []
-        for target in targets:
-            if target not in graph.modules:
-                continue
-            reached = graph.find_downstream_modules(target, as_package=not graph.is_module_squashed(target))
+        for target in sorted(module for module in graph.modules if _within(module, targets)):
+            reached = graph.find_downstream_modules(target, as_package=False)
             for module in sorted(reached):
                 if not _within(module, targets + doors):
-                    chain = graph.find_shortest_chain(importer=module, imported=target, as_packages=True)
+                    chain = graph.find_shortest_chain(importer=module, imported=target)
                     chains.append(chain or (module, target))
         return ContractCheck(kept=not chains, metadata={"chains": chains})
 
@@ -80,7 +80,7 @@ class Families(Contract):
 
 
 def _within(module: str, packages: list[str]) -> bool:
-    return any(module == package or module.startswith(f"{package}.") for package in packages)
+    return any(fnmatchcase(module, package) or fnmatchcase(module, f"{package}.*") for package in packages)
 
 
 def _family(module: str) -> str:
