@@ -351,7 +351,10 @@ def _members(data: bytes) -> Dict[str, bytes]:
         if sum(info.file_size for info in infos) > len(data) or any(info.compress_type for info in infos):
             raise VerificationFailed("archive: members are compressed")
         for info in infos:
-            members[info.filename] = archive.read(info)
+            try:
+                members[info.filename] = archive.read(info)
+            except zipfile.BadZipFile:
+                raise VerificationFailed("%s: damaged" % info.filename) from None
     return members
 
 

@@ -11,13 +11,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from guard.cli.options import AsJson, DataDir, choose, microseconds_now, opened, write_json
+from guard.cli.options import (
+    AsJson,
+    DataDir,
+    choose,
+    deliver,
+    microseconds_now,
+    opened,
+    write_json,
+    write_line,
+)
 from guard.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from guard.cli.scenes import Scene
+    from guard.settings import Settings
     from guard.storage.installation import Installation
 
 __all__ = ["demo"]
@@ -47,6 +57,8 @@ def demo(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             "guard.yaml has no demo model (base_url: builtin:demo); "
             "try: GUARD_DATA_DIR=/tmp/guard-demo GUARD_PORT=8090 make run"
         )
+    if not as_json:
+        _announce(settings)
     shown: list[Scene] = []
     with opened(data_dir) as installation, _key(installation) as key:
         stage = Stage(installation, Caller(service.address, key), demo=service.demo)
@@ -60,10 +72,18 @@ def demo(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         )
 
 
+def _announce(settings: Settings) -> None:
+    from guard.registry.configuration import load_configuration
+
+    folder = load_configuration(settings.config_path).policies_path
+    write_line(f"For a moment this adds one rule to {folder}/screening.yaml, for its own application only.")
+    write_line()
+
+
 @contextmanager
 def _key(installation: Installation) -> Iterator[str]:
     """Hold a key of the demo's application; it ends with the demo, at the latest in an hour."""
-    from guard.cli.keys import deliver, issuer
+    from guard.cli.keys import issuer
     from guard.cli.scenes import APPLICATION
     from guard.identity.issuance import Grant
     from guard.storage.installation import new_id
@@ -92,7 +112,7 @@ def _show(console: Console, number: int, scene: Scene) -> None:
         show_lines=True,
     )
     for heading in scene.columns:
-        # Text, not markup: what a model says must not be able to format the terminal.
+        # Text, not markup: brackets in an answer are no formatting.
         table.add_column(Text(heading), ratio=1, overflow="fold")
     table.add_row(*(Text(text) for text in scene.columns.values()))
     console.print(table)

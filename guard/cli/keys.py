@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from guard.identity.issuance import Issued, Issuer
     from guard.storage.installation import Installation
 
-__all__ = ["app", "deliver", "issuer"]
+__all__ = ["app", "issuer"]
 
 app = typer.Typer(no_args_is_help=True)
 
