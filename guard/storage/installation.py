@@ -29,9 +29,11 @@ from guard.keys.keyring import Keyring
 from guard.registry.configuration import Configuration, load_configuration
 from guard.storage.database import open_database, sqlite_path
 from guard.storage.datasets import SqlDatasetStore
+from guard.storage.jobs import SqlJobStore
 from guard.storage.keys import SqlKeyStore
 from guard.storage.ledger import SqlLedgerStore
 from guard.storage.log import SqlLogStore
+from guard.storage.models import SqlModelStore
 from guard.storage.outbox import relay
 from guard.storage.secrets import SqlSecretStore
 
@@ -55,11 +57,21 @@ class Installation:
         self.keys = SqlKeyStore(self.database)
         self.secrets = SqlSecretStore(self.database, keyring)
         self.datasets = SqlDatasetStore(self.database)
+        self.jobs = SqlJobStore(self.database)
+        self.models = SqlModelStore(self.database)
         self.ledger = SqlLedgerStore(self.database, keyring)
 
     def dataset_folder(self, dataset: str) -> Path:
         """Where the shards of a dataset lie."""
         return self.data_dir / "datasets" / dataset.removeprefix("sha256:")
+
+    def model_path(self, digest: str) -> Path:
+        """Where the ONNX file of a model lies."""
+        return self.data_dir / "models" / f"{digest}.onnx"
+
+    def certificate_path(self, digest: str) -> Path:
+        """Where a certificate lies."""
+        return self.data_dir / "models" / f"{digest}.certificate.json"
 
     @property
     def boots(self) -> Path:
