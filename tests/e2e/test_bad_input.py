@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 
@@ -82,9 +83,19 @@ def test_of_two_messages_the_last_is_screened_and_travels_alone(service: Service
 
 
 def test_a_body_of_fifty_megabytes_is_refused_without_being_read_whole(service: Service) -> None:
-    status, _, answer = service.chat(b"x" * (50 * 2**20))
-    assert status == 413
-    assert json.loads(answer)["error"]["code"] == "body_too_large"
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
+    connection.putrequest("POST", "/v1/chat/completions")
+    for name, value in {
+        "authorization": f"Bearer {service.key()}",
+        "content-type": "application/json",
+        "content-length": str(50 * 2**20),
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders(b"x" * 2**16)
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert json.loads(answer.read())["error"]["code"] == "body_too_large"
+    connection.close()
 
 
 @pytest.mark.parametrize(
