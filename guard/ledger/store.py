@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guard.domain.privacy import Budget, Mechanism, Reservation
+from guard.domain.privacy import Budget, Mechanism, PrivacyUnit, Reservation
 
 __all__ = ["LedgerStore"]
 
@@ -46,13 +46,21 @@ class LedgerStore(Protocol):
         ...
 
     def reserve(
-        self, *, reservation_id: str, root: str, job: str, mechanism: Mechanism, now: int
+        self,
+        *,
+        reservation_id: str,
+        root: str,
+        job: str,
+        mechanism: Mechanism,
+        unit: PrivacyUnit,
+        now: int,
     ) -> Reservation:
         """Take a whole plan out of a budget; ``now`` in µs since 1970.
 
         Raises ``BudgetExhausted`` with the most steps that would fit (the refusal is
-        recorded too), ``NotFound`` without a budget, ``LedgerConflict`` for an id in use,
-        ``ValueError`` for a mechanism that cannot be.
+        recorded too), ``NotFound`` without a budget, ``LedgerConflict`` for an id in use or
+        a job that protects another unit than the budget, ``ValueError`` for a mechanism
+        that cannot be.
         """
         ...
 

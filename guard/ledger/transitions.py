@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from guard.domain.privacy import Budget, Mechanism, Reservation, SpendState
+from guard.domain.privacy import Budget, Mechanism, PrivacyUnit, Reservation, SpendState
 from guard.errors import LedgerConflict
 
-__all__ = ["advance", "burn", "check_change", "release", "reserved", "same", "settle", "start"]
+__all__ = ["advance", "burn", "check_change", "check_unit", "release", "reserved", "same", "settle", "start"]
 
 
 def reserved(*, reservation_id: str, root: str, job: str, mechanism: Mechanism, now: int) -> Reservation:
@@ -76,6 +76,18 @@ def check_change(old: Budget, new: Budget, reservations: Collection[Reservation]
             f"order, unit and relation of the budget of {old.root} are frozen:"
             f" {len(reservations)} reservations were made under them"
         )
+
+
+def check_unit(budget: Budget, unit: PrivacyUnit) -> None:
+    """Raise ``LedgerConflict`` for a job that protects another unit: its cost says nothing here."""
+    if unit != budget.unit:
+        raise LedgerConflict(
+            f"the budget of {budget.root} protects {_unit_words(budget.unit)}, the job {_unit_words(unit)}"
+        )
+
+
+def _unit_words(unit: PrivacyUnit) -> str:
+    return unit.kind.value if unit.column is None else f"{unit.kind.value} (column {unit.column})"
 
 
 def _need(held: Reservation, state: SpendState, verb: str) -> None:

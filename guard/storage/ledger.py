@@ -14,13 +14,23 @@ from functools import partial
 
 from sqlalchemy import Connection, Engine
 
-from guard.domain.privacy import Budget, Mechanism, Reservation
+from guard.domain.privacy import Budget, Mechanism, PrivacyUnit, Reservation
 from guard.errors import BudgetExhausted, LedgerConflict, NotFound
 from guard.keys.keyring import Keyring
 from guard.keys.purposes import Purpose
 from guard.ledger.filter import admit, check_budget
 from guard.ledger.records import budget_record, refusal_record, reservation_record
-from guard.ledger.transitions import advance, burn, check_change, release, reserved, same, settle, start
+from guard.ledger.transitions import (
+    advance,
+    burn,
+    check_change,
+    check_unit,
+    release,
+    reserved,
+    same,
+    settle,
+    start,
+)
 from guard.storage.database import sqlite_path
 from guard.storage.ledger_book import Book
 from guard.storage.outbox import put
@@ -68,7 +78,14 @@ class SqlLedgerStore:
             return _booked(book, reservation_id)[1]
 
     def reserve(
-        self, *, reservation_id: str, root: str, job: str, mechanism: Mechanism, now: int
+        self,
+        *,
+        reservation_id: str,
+        root: str,
+        job: str,
+        mechanism: Mechanism,
+        unit: PrivacyUnit,
+        now: int,
     ) -> Reservation:
         """Take a whole plan out of a budget; a refusal is recorded and raised.
 
@@ -78,6 +95,7 @@ class SqlLedgerStore:
         refusal: BudgetExhausted | None = None
         with self._writing() as book:
             budget = book.budget(root)
+            check_unit(budget, unit)
             if book.find(reservation_id) is not None:
                 raise LedgerConflict(f"reservation {reservation_id} exists")
             try:
