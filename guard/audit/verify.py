@@ -115,10 +115,16 @@ def grow(frontier: List[bytes], size: int, leaf: bytes) -> None:
         size >>= 1
 
 
+def _check_hashes(hashes: Sequence[bytes]) -> None:
+    if any(len(value) != 32 for value in hashes):
+        raise VerificationFailed("a hash has not 32 bytes")
+
+
 def verify_inclusion(*, index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
     """Check that ``leaf`` is entry ``index`` of the tree (RFC 9162 §2.1.3.2)."""
     if not 0 <= index < size:
         raise VerificationFailed("the index is outside the tree")
+    _check_hashes([leaf, root, *proof])
     fn, sn, current = index, size - 1, leaf
     for sibling in proof:
         if sn == 0:
@@ -145,6 +151,7 @@ def verify_consistency(
     """
     if not 0 < old <= new:
         raise VerificationFailed("the sizes are not in order")
+    _check_hashes(proof)
     if old == new:
         if proof or old_root != new_root:
             raise VerificationFailed("the trees differ")
