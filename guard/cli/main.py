@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from guard.cli import audit, dataset, demo, doctor, explain, init, keys, log, models, policy, screen, serve
+from guard.cli import (
+    audit,
+    budget,
+    dataset,
+    demo,
+    doctor,
+    explain,
+    init,
+    keys,
+    log,
+    models,
+    policy,
+    screen,
+    serve,
+)
 from guard.errors import GuardError
 
 __all__ = ["app", "main"]
@@ -29,6 +43,7 @@ app.add_typer(audit.app, name="audit", help="Check, verify and export the log.")
 app.add_typer(log.app, name="log", help="Look at the log.")
 app.command("explain")(explain.explain)
 app.add_typer(dataset.app, name="dataset", help="Protect tables for training, and list them.")
+app.add_typer(budget.app, name="budget", help="Privacy budgets: set them, see what is spent.")
 app.add_typer(models.app, name="models", help="Trained models, their cards, and which is served.")
 
 

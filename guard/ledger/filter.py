@@ -23,6 +23,7 @@ __all__ = [
     "check_budget",
     "largest_steps",
     "room_in",
+    "share_of",
     "spent_epsilon",
     "spent_of",
     "sufficient_noise",
@@ -66,6 +67,11 @@ def spent_epsilon(budget: Budget, reservations: Sequence[Reservation]) -> float:
     """Return the epsilon, at the budget's delta, of everything that is charged; 0 for nothing."""
     spent = spent_of(budget, reservations)
     return epsilon_of(spent, delta=budget.delta, order=budget.order) if spent else 0.0
+
+
+def share_of(budget: Budget, mechanisms: Iterable[Mechanism]) -> float:
+    """Return the part of the cap that ``mechanisms`` cost; above 1 if the budget was lowered."""
+    return math.fsum([cost_of(mechanism, order=budget.order) for mechanism in mechanisms]) / _cap(budget)
 
 
 def room_in(budget: Budget, reservations: Iterable[Reservation]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from guard.domain.canonical import Json
 from guard.domain.event import Record
-from guard.domain.privacy import Budget, Mechanism, PrivacyUnit, Reservation, SpendState
+from guard.domain.privacy import Budget, Mechanism, Reservation, SpendState
 
 __all__ = [
     "budget_record",
@@ -12,7 +12,6 @@ __all__ = [
     "mechanism_fields",
     "refusal_record",
     "reservation_record",
-    "unit_fields",
 ]
 
 
@@ -27,7 +26,7 @@ def budget_record(tenant: str, budget: Budget, *, principal: str) -> Record:
             "order": budget.order,
             "relation": budget.relation,
             "root": budget.root,
-            "unit": unit_fields(budget.unit),
+            "unit": budget.unit.kind,
         },
         sealed={"principal": principal},
     )
@@ -73,11 +72,6 @@ def mechanism_fields(mechanism: Mechanism) -> dict[str, Json]:
         "sample_rate": decimal(mechanism.sample_rate),
         "steps": mechanism.steps,
     }
-
-
-def unit_fields(unit: PrivacyUnit) -> dict[str, Json]:
-    """Return a privacy unit as it stands in leaves and seals."""
-    return {"column": unit.column, "kind": unit.kind}
 
 
 def decimal(value: float) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from guard.domain.canonical import Json, canonical
 from guard.domain.privacy import Budget, Reservation
-from guard.ledger.records import decimal, mechanism_fields, unit_fields
+from guard.ledger.records import decimal, mechanism_fields
 
 __all__ = ["book_seal", "budget_seal", "fits", "reservation_seal"]
 
@@ -49,7 +49,7 @@ def budget_seal(key: bytes, budget: Budget, reservations: Iterable[bytes]) -> by
             "relation": budget.relation,
             "reservations": _over(reservations),
             "root": budget.root,
-            "unit": unit_fields(budget.unit),
+            "unit": {"column": budget.unit.column, "kind": budget.unit.kind},
         },
     )
 
