@@ -12,7 +12,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 REQUIRED = "GUARD_REQUIRE=all, but this was left out: "
@@ -22,6 +22,14 @@ settings.register_profile(
     "test", deadline=None, max_examples=80, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("soak", parent=settings.get_profile("test"), max_examples=20_000)
+settings.register_profile(
+    "mutants",
+    parent=settings.get_profile("test"),
+    max_examples=300,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("test")
 
 
