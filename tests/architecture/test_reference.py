@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,23 @@ def test_every_member_that_screening_yaml_is_read_for_is_found(asked: set[str]) 
     load_bundle(EVERY_CONDITION.encode())
     directions = {direction.value for direction in Direction}
     assert asked == set(settings.members(settings.POLICY)) | directions
+
+
+def test_every_dependency_has_its_reasons() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(one for extra in project["optional-dependencies"].values() for one in extra),
+    ]
+    names = {re.split(r"[\[<>=;~ ]", one)[0] for one in wanted}
+    page = (ROOT / "docs" / "dependencies.md").read_text()
+    told = {name for row in re.findall(r"^\| ([\w, -]+) \|", page, re.MULTILINE) for name in row.split(", ")}
+    assert told - {"package", "---"} == names - {"guard"}
+
+
+def test_decisions_are_numbered_without_gaps_and_once() -> None:
+    numbers = [int(path.name[:4]) for path in sorted((ROOT / "docs" / "decisions").glob("0*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_codes_are_found_wherever_they_are_given(tmp_path: Path) -> None:
