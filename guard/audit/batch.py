@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from guard.audit.leaf import Leaf
 from guard.audit.verify import grow, leaf_hash
@@ -32,9 +32,19 @@ __all__ = [
 ]
 
 SECOND = 1_000_000
-Counter = tuple[str, str, int]
-"""Key id, unit, start of the window in seconds since 1970 (0 for running counts)."""
 Result = Receipt | Denied | Conflict
+
+
+class Counter(NamedTuple):
+    """What a key used of a unit in the window of ``seconds`` from ``start`` (since 1970).
+
+    Both are 0 for running counts.
+    """
+
+    key: str
+    unit: str
+    seconds: int
+    start: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +140,8 @@ class LogTransaction(Protocol):
 
 def _counter(hold: Hold, now: int) -> Counter:
     second = now // SECOND
-    return hold.key, hold.unit.value, second - second % hold.window if hold.window else 0
+    start = second - second % hold.window if hold.window else 0
+    return Counter(hold.key, hold.unit.value, hold.window, start)
 
 
 def _retry_after(hold: Hold, now: int) -> int:
@@ -237,11 +248,10 @@ class _Batch:
         for item in opened.held:
             held[item.counter] = held.get(item.counter, 0) + item.amount
         for counter, amount in held.items():
-            unit = counter[1]
-            if unit == HoldUnit.CONCURRENT:
+            if counter.unit == HoldUnit.CONCURRENT:
                 self._change(counter, -amount)
-            elif unit in settled:
-                self._change(counter, settled[unit] - amount)
+            elif counter.unit in settled:
+                self._change(counter, settled[counter.unit] - amount)
 
 
 def commit(transaction: LogTransaction, batch: Sequence[Pending], *, boot: str, now: int) -> list[Result]:
@@ -260,6 +270,6 @@ def held_plain(held: Sequence[Held]) -> list[list[str | int]]:
 def held_from(plain: Sequence[Sequence[str | int]]) -> tuple[Held, ...]:
     """Read what ``held_plain`` wrote."""
     return tuple(
-        Held(counter=(str(key), str(unit), int(start)), amount=int(amount))
-        for key, unit, start, amount in plain
+        Held(counter=Counter(str(key), str(unit), int(seconds), int(start)), amount=int(amount))
+        for key, unit, seconds, start, amount in plain
     )

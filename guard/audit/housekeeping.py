@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ from guard.errors import Conflict
 
 __all__ = ["Housekeeping", "HousekeepingStore", "sign_checkpoint"]
 
+HOUR = 3600
+KEPT = 24 * HOUR
+"""Counters stay a day after their window, for exchanges that still run."""
 TOGETHER = 256
 """Gaps that are appended at a time, so that they share a commit."""
 
@@ -41,6 +45,10 @@ class HousekeepingStore(Protocol):
 
     def open_exchanges(self) -> list[OpenExchange]:
         """Return every exchange without an end."""
+        ...
+
+    def forget_usage(self, before: int) -> None:
+        """Delete counters of windows that ended before ``before`` (seconds since 1970)."""
         ...
 
     def newest_checkpoint(self, log: str) -> str | None:
@@ -81,11 +89,21 @@ def sign_checkpoint(store: HousekeepingStore, log: str, signer: CheckpointSigner
 class Housekeeping:
     """Runs beside the log of one worker. ``folder`` holds the leases of all boots."""
 
-    def __init__(self, store: HousekeepingStore, log: Log, *, folder: Path, signer: CheckpointSigner) -> None:
+    def __init__(
+        self,
+        store: HousekeepingStore,
+        log: Log,
+        *,
+        folder: Path,
+        signer: CheckpointSigner,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._store = store
         self._log = log
         self._folder = folder
         self._signer = signer
+        self._clock = clock
+        self._forgotten = 0
 
     async def watch(
         self,
@@ -103,11 +121,12 @@ class Housekeeping:
                 failed(error)
 
     async def round(self) -> None:
-        """Sign, learn and close gaps once."""
+        """Close gaps, sign, forget old counters and learn once."""
         with _locked(self._folder / "housekeeping") as mine:
             if mine:
                 await self._close_gaps()
                 await asyncio.to_thread(self._sign)
+                await asyncio.to_thread(self._forget)
         await asyncio.to_thread(self._learn)
 
     def _sign(self) -> None:
@@ -119,6 +138,12 @@ class Housekeeping:
                 failure = error  # the other logs are signed all the same
         if failure is not None:
             raise failure
+
+    def _forget(self) -> None:
+        hour = int(self._clock()) // HOUR
+        if hour != self._forgotten:
+            self._store.forget_usage(hour * HOUR - KEPT)
+            self._forgotten = hour
 
     def _learn(self) -> None:
         for log in self._store.logs():

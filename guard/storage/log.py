@@ -162,6 +162,12 @@ class SqlLogStore:
         with self._engine.connect() as connection:
             return [_opened(row) for row in connection.execute(select(open_exchanges))]
 
+    def forget_usage(self, before: int) -> None:
+        """Delete counters of windows that ended before ``before`` (seconds since 1970)."""
+        ended = (usage.c.seconds > 0) & (usage.c.start + usage.c.seconds < before)
+        with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
+            connection.execute(delete(usage).where(ended))
+
     def newest_checkpoint(self, log: str) -> str | None:
         """Return the text of a log's newest checkpoint."""
         query = select(checkpoints.c.text).where(checkpoints.c.log == log)
@@ -219,13 +225,15 @@ class _Statements:
             select(usage.c.amount).where(
                 usage.c.key_id == bindparam("key_id"),
                 usage.c.unit == bindparam("unit"),
+                usage.c.seconds == bindparam("seconds"),
                 usage.c.start == bindparam("start"),
             )
         )
         self.count = prepared(
             text(
-                "INSERT INTO usage (key_id, unit, start, amount) VALUES (:key_id, :unit, :start, :amount)"
-                " ON CONFLICT (key_id, unit, start) DO UPDATE SET amount = excluded.amount"
+                "INSERT INTO usage (key_id, unit, seconds, start, amount)"
+                " VALUES (:key_id, :unit, :seconds, :start, :amount)"
+                " ON CONFLICT (key_id, unit, seconds, start) DO UPDATE SET amount = excluded.amount"
             )
         )
         self.opened = prepared(select(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
@@ -267,8 +275,7 @@ class _Transaction:
     def counters(self, counters: Iterable[Counter]) -> dict[Counter, int]:
         found: dict[Counter, int] = {}
         for counter in sorted(set(counters)):
-            key, unit, start = counter
-            row = self._run.counter.one(self._connection, key_id=key, unit=unit, start=start)
+            row = self._run.counter.one(self._connection, **_counter_key(counter))
             found[counter] = row[0] if row else 0
         return found
 
@@ -321,11 +328,13 @@ class _Transaction:
         run.close.many(connection, [{"name": exchange} for exchange in writes.closed])
         run.count.many(
             connection,
-            [
-                {"key_id": key, "unit": unit, "start": start, "amount": amount}
-                for (key, unit, start), amount in writes.counters.items()
-            ],
+            [{**_counter_key(counter), "amount": amount} for counter, amount in writes.counters.items()],
         )
+
+
+def _counter_key(counter: Counter) -> dict[str, str | int]:
+    key, unit, seconds, start = counter
+    return {"key_id": key, "unit": unit, "seconds": seconds, "start": start}
 
 
 def _head_of(row: Sequence[Any] | None) -> Head:

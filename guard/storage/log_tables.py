@@ -66,6 +66,7 @@ usage = Table(
     metadata,
     Column("key_id", String(36), primary_key=True),
     Column("unit", String(16), primary_key=True),
+    Column("seconds", BigInteger, primary_key=True),
     Column("start", BigInteger, primary_key=True),
     Column("amount", BigInteger, nullable=False),
 )

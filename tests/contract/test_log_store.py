@@ -156,8 +156,8 @@ def opened(exchange: str, *, attempt: int = 1, held: tuple[Held, ...] = ()) -> O
 
 def test_open_exchanges_are_kept_until_they_are_closed(log_store: Store) -> None:
     held = (
-        Held(counter=("key-1", "concurrent", 0), amount=1),
-        Held(counter=("key-1", "requests", 60), amount=2),
+        Held(counter=Counter("key-1", "concurrent", 0, 0), amount=1),
+        Held(counter=Counter("key-1", "requests", 60, 60), amount=2),
     )
     first, second = opened("e1", held=held), opened("e2")
     write(log_store, Writes(opened={"e1": first, "e2": second}))
@@ -176,11 +176,26 @@ def counters(store: Store, *wanted: Counter) -> dict[Counter, int]:
 
 
 def test_counters_hold_the_last_value(log_store: Store) -> None:
-    one, two = ("key-1", "requests", 60), ("key-1", "requests", 120)
+    one, two = Counter("key-1", "requests", 60, 60), Counter("key-1", "requests", 60, 120)
     assert counters(log_store, one) == {one: 0}
     write(log_store, Writes(counters={one: 3, two: 1}))
     write(log_store, Writes(counters={one: 2}))
     assert counters(log_store, one, two) == {one: 2, two: 1}
+
+
+def test_a_minute_and_a_day_that_start_together_are_counted_apart(log_store: Store) -> None:
+    minute, day = Counter("key-1", "tokens", 60, 86400), Counter("key-1", "tokens", 86400, 86400)
+    write(log_store, Writes(counters={minute: 1, day: 5}))
+    assert counters(log_store, minute, day) == {minute: 1, day: 5}
+
+
+def test_counters_of_past_windows_are_forgotten_and_running_ones_are_not(log_store: Store) -> None:
+    past, now = Counter("k", "requests", 60, 60), Counter("k", "requests", 60, 120)
+    day, running = Counter("k", "tokens", 86400, 0), Counter("k", "concurrent", 0, 0)
+    every = (past, now, day, running)
+    write(log_store, Writes(counters=dict.fromkeys(every, 7)))
+    log_store.forget_usage(121)
+    assert counters(log_store, *every) == {past: 0, now: 7, day: 7, running: 7}
 
 
 def written(transaction: LogTransaction, *names: str) -> dict[str, Receipt]:

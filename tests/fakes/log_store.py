@@ -118,6 +118,12 @@ class MemoryLogStore:
             "checkpoint": sum(log not in state.heads for log, _ in state.checkpoints),
         }
 
+    def forget_usage(self, before: int) -> None:
+        """Delete counters of windows that ended before ``before``."""
+        counters = self.state.counters
+        for counter in [name for name in counters if name.seconds and name.start + name.seconds < before]:
+            del counters[counter]
+
     def usage(self) -> dict[Counter, int]:
         """Return the counters that are not 0."""
         return {counter: amount for counter, amount in self.state.counters.items() if amount}
