@@ -6,24 +6,28 @@ A dialect never does I/O and never decides; it knows where texts stand on the wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from guard.domain.exchange import Part
-from guard.upstream.json_text import BodyLimits
+from guard.upstream.json_text import BodyLimits, JsonObject
 
 __all__ = [
     "AnswerChannel",
     "AnswerDocument",
+    "CallKind",
     "Counted",
     "Dialect",
     "Done",
     "Finish",
+    "Opened",
     "Reading",
     "StreamEvent",
     "StreamReader",
     "StreamWriter",
     "TextDelta",
+    "ToolCall",
     "ToolDelta",
     "Usage",
 ]
@@ -73,15 +77,21 @@ class Reading(Protocol):
 class AnswerChannel:
     """One text of a plain answer.
 
-    ``sink``: where restored values land (``prose``, ``tool:NAME``). ``restores``: false for
-    reasoning. ``json_text``: the text is JSON source. ``choice`` is -1 outside of choices.
+    ``sink``: where restored values land (``prose``, ``tool:NAME``). ``restores``: only for
+    what a person or a tool gets; never for reasoning, ids and members that the dialect does
+    not know. ``json_text``: the text is JSON source. ``choice`` is -1 outside of choices.
     """
 
     choice: int
-    text: str
+    text: str = field(repr=False)
     sink: str
     restores: bool
     json_text: bool
+
+    @property
+    def tool(self) -> bool:
+        """Whether the text goes to a tool."""
+        return self.sink.startswith("tool:")
 
 
 class AnswerDocument(Protocol):
@@ -103,12 +113,30 @@ class AnswerDocument(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The members that all chunks of a stream share. Strings are screened like any text."""
+
+    members: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextDelta:
     """More text of a field (``content``, ``refusal``, ``reasoning_content``) of a choice."""
 
     choice: int
     name: str
-    text: str
+    text: str = field(repr=False)
+    restores: bool
+
+
+class CallKind(StrEnum):
+    """How a tool is called."""
+
+    FUNCTION = "function"
+    CUSTOM = "custom"
+    """Its input is text, not JSON."""
+    LEGACY = "legacy"
+    """The one ``function_call`` of a message, from before there were tools."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +145,21 @@ class ToolDelta:
 
     choice: int
     index: int
+    kind: CallKind
     id: str
     name: str
-    arguments: str
+    arguments: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A whole tool call, screened and restored."""
+
+    index: int
+    kind: CallKind
+    id: str
+    name: str
+    arguments: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +172,10 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The provider's token counts."""
+    """The provider's token counts; ``members`` are all numbers that it gave, for the caller."""
 
     usage: Usage
+    members: JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +183,7 @@ class Done:
     """The provider says that the stream is complete."""
 
 
-StreamEvent = TextDelta | ToolDelta | Finish | Counted | Done
+StreamEvent = Opened | TextDelta | ToolDelta | Finish | Counted | Done
 
 
 class StreamReader(Protocol):
@@ -156,11 +197,15 @@ class StreamReader(Protocol):
 class StreamWriter(Protocol):
     """Renders events in the provider's own envelope."""
 
+    def open(self, members: JsonObject) -> None:
+        """Take the members that all chunks share."""
+        ...
+
     def text(self, choice: int, name: str, text: str) -> bytes:
         """Render a piece of a text channel."""
         ...
 
-    def tool(self, choice: int, index: int, *, id: str, name: str, arguments: str) -> bytes:
+    def tool(self, choice: int, call: ToolCall) -> bytes:
         """Render one tool call, whole."""
         ...
 
@@ -172,7 +217,7 @@ class StreamWriter(Protocol):
         """Render the end of a choice that policy stopped."""
         ...
 
-    def end(self, usage: Usage | None) -> bytes:
+    def end(self, counted: Counted | None) -> bytes:
         """Render the last bytes: usage, if asked for, and the terminator."""
         ...
 

@@ -59,7 +59,7 @@ def edited(
 
 
 def _rename(container: dict[str, Json], old: str, new: str, position: str) -> None:
-    if new in container:
+    if new in container and new != old:
         raise ProtectionFailed("two keys of one object would become the same", position=position)
     members = list(container.items())
     container.clear()

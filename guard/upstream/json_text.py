@@ -1,9 +1,9 @@
 """Strict JSON: what the caller's bytes mean, with no second reading left to anyone.
 
 Refuses a byte order mark, invalid UTF-8, lone surrogates, NaN and infinities, integers
-beyond 64 bits, and whatever is larger, deeper or has more strings than the limits. Of
-duplicate keys the last counts; what goes upstream is written from the parsed value, so
-the others do not travel.
+beyond 64 bits, and whatever is larger, deeper or has more strings or values than the
+limits. Of duplicate keys the last counts; what goes upstream is written from the parsed
+value, so the others do not travel.
 """
 
 from __future__ import annotations
@@ -18,16 +18,22 @@ __all__ = ["BodyLimits", "Json", "JsonObject", "parse", "render"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 JsonObject = dict[str, Json]
-INTEGER_LIMIT = 2**64
+LEAST, MOST = -(2**63), 2**64 - 1
+LONG = 100_000
+"""From here on an integer is screened as text (six digits), so it counts as a string."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodyLimits:
-    """The most that a request may have: bytes, nesting, strings (keys included)."""
+    """The most that a request may have: bytes, nesting, strings (keys and long numbers too), values.
+
+    The last two bound the time that one body can take from all others.
+    """
 
     bytes: int = 8 * 2**20
     depth: int = 64
     strings: int = 50_000
+    values: int = 200_000
 
 
 _decoder = msgspec.json.Decoder()
@@ -54,14 +60,16 @@ def parse(body: bytes, limits: BodyLimits) -> JsonObject:
 
 
 def _inspect(root: Json, limits: BodyLimits) -> None:
-    """Walk without recursion: depth, strings and numbers within their limits."""
-    strings = 0
+    """Walk level by level, without recursion."""
+    strings = values = depth = 0
     level: list[Json] = [root]
-    depth = 0
     while level:
         depth += 1
+        values += len(level)
         if depth > limits.depth:
             raise InvalidRequest(f"the body nests deeper than {limits.depth}", code="too_deep")
+        if values > limits.values:
+            raise InvalidRequest(f"the body has more than {limits.values} values", code="too_many_values")
         below: list[Json] = []
         for value in level:
             if isinstance(value, dict):
@@ -69,14 +77,12 @@ def _inspect(root: Json, limits: BodyLimits) -> None:
                 below.extend(value.values())
             elif isinstance(value, list):
                 below.extend(value)
-            elif isinstance(value, str):
+            elif isinstance(value, str | float):
                 strings += 1
-            elif isinstance(value, float):
-                # The decoder turns integers beyond 64 bits into floats.
-                if abs(value) >= INTEGER_LIMIT:
+            elif isinstance(value, int):
+                strings += abs(value) >= LONG
+                if not LEAST <= value <= MOST:
                     raise InvalidRequest("a number is beyond 64 bits", code="number_too_large")
-            elif isinstance(value, int) and abs(value) >= INTEGER_LIMIT:
-                raise InvalidRequest("a number is beyond 64 bits", code="number_too_large")
         if strings > limits.strings:
             raise InvalidRequest(f"the body has more than {limits.strings} strings", code="too_many_strings")
         level = below

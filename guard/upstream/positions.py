@@ -18,9 +18,12 @@ from guard.errors import InvalidRequest
 from guard.upstream.json_text import Json
 
 __all__ = [
+    "FREE",
+    "AnyNumber",
     "Choice",
     "Each",
     "Flag",
+    "Foreign",
     "Free",
     "Id",
     "JsonSource",
@@ -30,7 +33,6 @@ __all__ = [
     "Places",
     "Refused",
     "Rule",
-    "Text",
     "Words",
 ]
 
@@ -116,17 +118,6 @@ def unknown(key: str, value: Json, position: str, path: Path, places: Places, *,
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A string that is screened; ``own`` says whether it counts as the caller's own words."""
-
-    own: bool | None = None
-
-    def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
-        """Note the text, or screen whatever stands in its place."""
-        FREE.walk(value, position, path, places, by_caller=by_caller if self.own is None else self.own)
-
-
-@dataclass(frozen=True, slots=True)
 class JsonSource:
     """JSON inside a string: edited by spans, never re-serialised."""
 
@@ -164,8 +155,18 @@ class Number:
         if value is None:
             return
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not self.low <= float(str(value)) <= self.high:
+        if not (number and isinstance(value, int | float) and self.low <= value <= self.high):
             raise wrong(position, f"a number from {self.low:g} to {self.high:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class AnyNumber:
+    """A number of the provider's own counting passes; anything else is free JSON."""
+
+    def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
+        """Screen whatever is no number."""
+        if not isinstance(value, int | float):
+            FREE.walk(value, position, path, places, by_caller=by_caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,8 @@ class Members:
             FREE.walk(value, position, path, places, by_caller=by_caller)
             return
         if self.callers is not None:
-            by_caller = value.get("role") in self.callers
+            role = value.get("role")
+            by_caller = isinstance(role, str) and role in self.callers
         for number, (key, member) in enumerate(value.items()):
             rule = self.rules.get(key)
             if rule is None:
@@ -244,6 +246,17 @@ class Members:
             else:
                 below = f"{position}.{key}" if position else key
                 rule.walk(member, below, (*path, key), places, by_caller=by_caller)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A place whose words are not the caller's own, whoever wrote what stands round it."""
+
+    rule: Rule
+
+    def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
+        """Walk by the rule."""
+        self.rule.walk(value, position, path, places, by_caller=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Upstream(Protocol):
         """Send and wait for the answer's head.
 
         Raises ``UpstreamUnavailable`` if no connection came about, ``UpstreamTimeout``,
-        and ``UpstreamRejected`` for any status but 200.
+        ``UpstreamRejected`` for any status but 200, and ``InvalidRequest`` if the caller
+        had to bring a credential and did not.
         """
         ...

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from guard.upstream.dialect import AnswerDocument, Dialect, Reading, StreamReader, StreamWriter
 from guard.upstream.dialects import openai_answer, openai_chat
-from guard.upstream.dialects.openai_stream import ChatStreamReader, ChatStreamWriter, Envelope
+from guard.upstream.dialects.openai_stream import ChatStreamReader, ChatStreamWriter
 from guard.upstream.json_text import BodyLimits
 
 __all__ = ["DIALECTS"]
@@ -25,9 +25,7 @@ class _OpenAIChat:
         return openai_answer.read_answer(body)
 
     def stream(self, reading: Reading) -> tuple[StreamReader, StreamWriter]:
-        envelope = Envelope()
-        writer = ChatStreamWriter(envelope, include_usage=reading.include_usage)
-        return ChatStreamReader(envelope), writer
+        return ChatStreamReader(), ChatStreamWriter(include_usage=reading.include_usage)
 
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType({"openai.chat": _OpenAIChat()})

@@ -14,10 +14,11 @@ from guard.errors import InvalidRequest
 from guard.upstream.edit import edited
 from guard.upstream.json_text import BodyLimits, Json, JsonObject, parse, render
 from guard.upstream.positions import (
+    FREE,
     Choice,
     Each,
     Flag,
-    Free,
+    Foreign,
     Id,
     JsonSource,
     Members,
@@ -25,7 +26,6 @@ from guard.upstream.positions import (
     Path,
     Places,
     Refused,
-    Text,
     Words,
     wrong,
 )
@@ -34,6 +34,8 @@ __all__ = ["ChatReading", "read"]
 
 LATER = "image, audio and file parts come later; send text"
 MAX_CHOICES = 16
+CALLERS = frozenset({"system", "developer", "user"})
+"""Roles whose messages are the caller's own words."""
 
 
 def _words(text: str) -> Words:
@@ -42,53 +44,61 @@ def _words(text: str) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A message's content: text, or a list of typed parts; never tokens."""
-
-    parts: Each
+    """A message's content: text, or a list of texts and text parts; never tokens, never media."""
 
     def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
         """Walk the content."""
-        if isinstance(value, list) and any(isinstance(m, int) and not isinstance(m, bool) for m in value):
+        if value is None or isinstance(value, str):
+            FREE.walk(value, position, path, places, by_caller=by_caller)
+            return
+        if not isinstance(value, list):
+            raise wrong(position, "a text or a list of text parts")
+        if any(isinstance(member, int | float | list) for member in value):
             raise InvalidRequest(
                 "token arrays cannot be screened; send text", code="token_input", position=position
             )
-        self.parts.walk(value, position, path, places, by_caller=by_caller)
+        for number, member in enumerate(value):
+            if isinstance(member, dict) and member.get("type") not in ("text", "refusal"):
+                raise InvalidRequest(LATER, code="unsupported_content", position=f"{position}[{number}]")
+        _parts.walk(value, position, path, places, by_caller=by_caller)
 
 
 _later = Refused(LATER, "unsupported_content")
-_text_part = Members({"type": _words("text refusal"), "text": Text(), "refusal": Text()})
-_content = _Content(
-    Each(
-        Choice(
-            {
-                "text": _text_part,
-                "refusal": _text_part,
-                "image_url": _later,
-                "input_audio": _later,
-                "file": _later,
-            }
-        )
-    )
-)
-_function = Members({"name": Id(), "description": Text(own=True), "parameters": Free(), "strict": Flag()})
+_parts = Each(Members({"type": _words("text refusal"), "text": FREE, "refusal": FREE}))
+_content = _Content()
+_function = Members({"name": Id(), "description": FREE, "parameters": FREE, "strict": Flag()})
 _call = Members({"name": Id(), "arguments": JsonSource()})
 _tool_call = Members(
-    {"id": Id(), "type": _words("function custom"), "function": _call, "index": Number(0, 1024)}
+    {
+        "id": Id(),
+        "type": _words("function custom"),
+        "function": _call,
+        "custom": Members({"name": Id(), "input": FREE}),
+        "index": Number(0, 1024),
+    }
 )
 _message = Members(
     {
         "role": _words("system developer user assistant tool function"),
         "content": _content,
-        "name": Text(),
-        "refusal": Text(),
+        "name": FREE,
+        "refusal": FREE,
         "tool_call_id": Id(),
         "tool_calls": Each(_tool_call),
         "function_call": _call,
         "audio": _later,
     },
-    callers=frozenset({"system", "developer", "user"}),
+    callers=CALLERS,
 )
-_named = Members({"type": _words("function custom allowed_tools"), "function": Members({"name": Id()})})
+_tool = Members(
+    {
+        "type": _words("function custom"),
+        "function": _function,
+        "custom": Members({"name": Id(), "description": FREE, "format": FREE}),
+    }
+)
+_name = Members({"name": Id()})
+_named = Members({"type": _words("function custom allowed_tools"), "function": _name, "custom": _name})
 _tokens = Number(0, 10_000_000)
 
 REQUEST = Members(
@@ -98,11 +108,12 @@ REQUEST = Members(
         "stream": Flag(),
         "stream_options": Members({"include_usage": Flag(), "include_obfuscation": Flag()}),
         "n": Number(1, MAX_CHOICES),
-        "tools": Each(Members({"type": _words("function custom"), "function": _function})),
-        "tool_choice": Each(_named, otherwise=Choice({"function": _named})),
+        # Not the caller's own words: definitions often come from servers of strangers.
+        "tools": Foreign(Each(_tool)),
+        "tool_choice": Each(_named, otherwise=Choice({"function": _named, "custom": _named})),
         "parallel_tool_calls": Flag(),
-        "functions": Each(_function),
-        "function_call": Each(_named, otherwise=Members({"name": Id()})),
+        "functions": Foreign(Each(_function)),
+        "function_call": _name,
         "temperature": Number(0, 2),
         "top_p": Number(0, 1),
         "frequency_penalty": Number(-2, 2),
@@ -112,12 +123,12 @@ REQUEST = Members(
         "seed": Number(-(2**63), 2**63),
         "logprobs": Refused("logprobs would show tokens that cannot be screened", "logprobs_refused"),
         "top_logprobs": Refused("logprobs would show tokens that cannot be screened", "logprobs_refused"),
-        "stop": Each(Text()),
-        "user": Text(),
-        "safety_identifier": Text(),
-        "prompt_cache_key": Text(),
-        "metadata": Free(),
-        "response_format": Free(),
+        "stop": Each(FREE),
+        "user": FREE,
+        "safety_identifier": FREE,
+        "prompt_cache_key": FREE,
+        "metadata": FREE,
+        "response_format": FREE,
         "store": Flag(),
         "service_tier": _words("auto default flex priority scale"),
         "reasoning_effort": _words("none minimal low medium high xhigh"),
@@ -144,11 +155,11 @@ class ChatReading:
     conversation: str | None = field(repr=False)
 
     def lookup(self, dotted: str) -> str | None:
-        """Return the string at ``dotted`` (``metadata.user_id``), at most 256 bytes of it."""
+        """Return the string at ``dotted`` (``metadata.user_id``), if there is one."""
         value: Json = self.value
         for name in dotted.split("."):
             value = value.get(name) if isinstance(value, dict) else None
-        return value if isinstance(value, str) and 0 < len(value.encode()) <= 256 else None  # noqa: PLR2004 (DESIGN §5, subject)
+        return value if isinstance(value, str) and value else None
 
     def write(self, texts: Mapping[int, str], *, model: str) -> bytes:
         """Return the body for a target, with the parts ``texts`` replaced."""
