@@ -142,6 +142,11 @@ class Metrics:
             ["result"],
             registry=self._registry,
         )
+        self._changed = Counter(
+            "guard_prefix_changes",
+            "Earlier parts of requests that changed because a value was recognised later",
+            registry=self._registry,
+        )
         self.ready = Gauge(
             "guard_ready", "Whether this worker serves", registry=self._registry, multiprocess_mode="livemin"
         )
@@ -156,6 +161,8 @@ class Metrics:
             self._restores.labels("restored").inc(summary.restored)
         if summary.withheld:
             self._restores.labels("withheld").inc(summary.withheld)
+        if summary.prefix_changed:
+            self._changed.inc(summary.prefix_changed)
         log.info(
             "exchange",
             exchange=summary.exchange,

@@ -78,7 +78,7 @@ class Services:
             observer=self._metrics,
             memo=FindingMemo(key=os.urandom(32)),
             limits=(limits := BodyLimits()),
-            report_only=configuration.enforcement == "report",
+            reporting=self._reporting,
         )
         self.endpoints = ModelEndpoints(
             self._gate,
@@ -157,6 +157,11 @@ class Services:
         if until is not None:
             facts["enforcement_until"] = until.isoformat()
         return self._log.healthy and not dead and not over and bool(self._tasks), facts
+
+    def _reporting(self) -> bool:
+        """Whether to forward unchanged; after the last day everything is enforced again."""
+        until = self._installation.configuration.enforcement_until
+        return until is not None and _today() <= until
 
     def _started(self) -> Record:
         configuration = self._installation.configuration

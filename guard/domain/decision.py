@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 
 from guard.domain.finding import Finding
 
-__all__ = ["Decision", "Direction", "Obligation", "Operator", "Residue"]
+__all__ = ["Decision", "Direction", "Holdback", "Obligation", "Operator", "Residue"]
 
 
 class Direction(StrEnum):
@@ -35,6 +35,22 @@ class Operator(IntEnum):
     @property
     def word(self) -> str:
         """The operator as policies write it."""
+        return self.name.lower()
+
+
+class Holdback(IntEnum):
+    """How much of an answer waits until all of it is screened; policies write ``hold``."""
+
+    NONE = 0
+    SENTENCE = 1
+    PART = 2
+    """A whole text or the arguments of a call."""
+    ANSWER = 3
+    """Everything of a choice."""
+
+    @property
+    def word(self) -> str:
+        """The level as policies write it."""
         return self.name.lower()
 
 

@@ -1,7 +1,8 @@
 """The raw ASGI hot path for model endpoints: bytes in, one exchange, bytes out.
 
 No framework: a request costs one dictionary of headers, one body, one call of the gate.
-Everything that is not a model endpoint goes to ``fallback``.
+Everything that is not a model endpoint goes to ``fallback``. What cannot be read is
+handed to the gate too, as a problem, so that its refusal is recorded or counted.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Protocol
 
-from guard.errors import GuardError, InvalidRequest
-from guard.gateway.credentials import read_credential
-from guard.gateway.headers import stamp_headers
+from guard.errors import AuthenticationError, GuardError, InvalidRequest
+from guard.gateway.credentials import Credential, check_query, read_credential
+from guard.gateway.headers import Header, read_headers, stamp_headers
 from guard.gateway.problems import openai_problem
 from guard.pipeline.answer import StreamReply
-from guard.pipeline.exchange import Incoming, Result
+from guard.pipeline.result import Incoming, Result
 
 __all__ = ["ASGIApp", "Message", "ModelEndpoints", "Receive", "Scope", "Send"]
 
@@ -30,10 +31,17 @@ ROUTES = {"/v1/chat/completions": "openai.chat"}
 """Model endpoints by path. Unknown endpoints are refused, never passed through."""
 
 ENCODED = "encoded request bodies are not read; send it without Content-Encoding"
+NOBODY = Credential(key=None, caller_authorization=None)
 
 
 class _Gate(Protocol):
+    def authenticate(self, credential: str | None) -> object: ...
+
     async def exchange(self, incoming: Incoming) -> Result: ...
+
+
+class _Left(Exception):
+    """The caller left before its body was whole."""
 
 
 class ModelEndpoints:
@@ -46,49 +54,48 @@ class ModelEndpoints:
         self._new_id = new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection's request."""
+        """Serve one request."""
         route = ROUTES.get(str(scope.get("path"))) if scope["type"] == "http" else None
         if route is None:
             await self._fallback(scope, receive, send)
             return
-        exchange = self._new_id()
-        try:
-            incoming = await self._incoming(scope, receive, route, exchange)
-        except GuardError as error:
-            await _send_error(send, error, exchange, ())
-            return
-        if incoming is None:
-            return
-        await self._serve(incoming, receive, send)
+        with contextlib.suppress(_Left):
+            await self._serve(await self._incoming(scope, receive, route), receive, send)
 
-    async def _incoming(self, scope: Scope, receive: Receive, route: str, exchange: str) -> Incoming | None:
-        if scope["method"] != "POST":
-            raise InvalidRequest("use POST", code="method_not_allowed")
-        headers = _headers(scope)
-        credential = read_credential(headers, _bytes(scope.get("query_string")))
-        if headers.get("content-encoding", "identity") != "identity":
-            raise InvalidRequest(ENCODED, code="unsupported_encoding")
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise InvalidRequest(
-                "the body must be sent as Content-Type: application/json", code="unsupported_media_type"
-            )
-        body = await self._body(receive, headers.get("content-length"))
-        if body is None:
-            return None
+    async def _incoming(self, scope: Scope, receive: Receive, route: str) -> Incoming:
+        headers: dict[str, str] = {}
+        credential, body, problem = NOBODY, b"", None
+        try:
+            headers = read_headers(_raw_headers(scope))
+            credential = read_credential(headers)
+            check_query(_bytes(scope.get("query_string")))
+            _check(str(scope["method"]), headers)
+            if self._known(credential):
+                body = await self._body(receive, headers.get("content-length"))
+        except GuardError as error:
+            problem = error
         client = scope.get("client")
         return Incoming(
-            exchange=exchange,
+            exchange=self._new_id(),
             route=route,
             body=body,
             headers=headers,
             credential=credential.key,
             caller_authorization=credential.caller_authorization,
             address=str(client[0]) if isinstance(client, (tuple, list)) else "",
+            problem=problem,
         )
 
-    async def _body(self, receive: Receive, length: str | None) -> bytes | None:
-        """Read the whole body; ``None`` if the caller left before its end."""
+    def _known(self, credential: Credential) -> bool:
+        """Whether it is worth reading the body; a stranger's is not."""
+        try:
+            self._gate.authenticate(credential.key)
+        except AuthenticationError:
+            return False
+        return True
+
+    async def _body(self, receive: Receive, length: str | None) -> bytes:
+        """Read the whole body. Raises ``InvalidRequest`` for one that is too large."""
         if length is not None and length.isdigit() and int(length) > self._max_body:
             raise self._too_large()
         chunks: list[bytes] = []
@@ -96,7 +103,7 @@ class ModelEndpoints:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return None
+                raise _Left
             chunk = _bytes(message.get("body"))
             size += len(chunk)
             if size > self._max_body:
@@ -118,22 +125,33 @@ class ModelEndpoints:
             leaving.cancel()
             if not serving.done():
                 serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            # A caller that has left hears nothing more; its record is already written.
-            await serving
+            with contextlib.suppress(asyncio.CancelledError):
+                # A caller that has left hears nothing more; its record is made in here.
+                await serving
 
     async def _answer(self, incoming: Incoming, send: Send) -> None:
         result = await self._gate.exchange(incoming)
         headers = stamp_headers(result.stamp)
         if result.error is not None:
-            await _send_error(send, result.error, incoming.exchange, headers)
-            return
-        reply = result.reply
-        if isinstance(reply, StreamReply):
-            await _send_stream(send, reply, headers)
-        elif reply is not None:
-            await _start(send, 200, (*headers, (b"content-type", b"application/json")), len(reply.body))
-            await send({"type": "http.response.body", "body": reply.body})
+            problem = openai_problem(result.error, reference=incoming.exchange)
+            await _send_whole(send, problem.status, (*headers, *problem.headers), problem.body)
+        elif isinstance(result.reply, StreamReply):
+            await _send_stream(send, result.reply, headers)
+        elif result.reply is not None:
+            kind = (b"content-type", b"application/json")
+            await _send_whole(send, 200, (*headers, kind), result.reply.body)
+
+
+def _check(method: str, headers: dict[str, str]) -> None:
+    if method != "POST":
+        raise InvalidRequest("use POST", code="method_not_allowed")
+    if headers.get("content-encoding", "identity") != "identity":
+        raise InvalidRequest(ENCODED, code="unsupported_encoding")
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidRequest(
+            "the body must be sent as Content-Type: application/json", code="unsupported_media_type"
+        )
 
 
 async def _left(receive: Receive) -> None:
@@ -141,51 +159,30 @@ async def _left(receive: Receive) -> None:
         continue
 
 
-async def _send_stream(send: Send, reply: StreamReply, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    await _start(
-        send, 200, (*headers, (b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")), None
-    )
-    async with contextlib.aclosing(reply.chunks) as chunks:
-        # An error in here leaves the response unfinished on purpose: the server then
-        # breaks the connection, so that a failed stream never ends cleanly.
-        async for chunk in chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def _send_stream(send: Send, reply: StreamReply, headers: tuple[Header, ...]) -> None:
+    try:
+        kind = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"))
+        await send({"type": "http.response.start", "status": 200, "headers": [*headers, *kind]})
+        async with contextlib.aclosing(reply.chunks) as chunks:
+            # An error in here leaves the response unfinished on purpose: the server then
+            # breaks the connection, so that a failed stream never ends cleanly.
+            async for chunk in chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        # Chunks of which none was taken cannot end the exchange by themselves.
+        await reply.close()
 
 
-async def _send_error(
-    send: Send, error: GuardError, exchange: str, headers: tuple[tuple[bytes, bytes], ...]
-) -> None:
-    problem = openai_problem(error, reference=exchange)
-    known = headers or ((b"x-guard-request", exchange.encode()),)
-    await _start(send, problem.status, (*known, *problem.headers), len(problem.body))
-    await send({"type": "http.response.body", "body": problem.body})
+async def _send_whole(send: Send, status: int, headers: tuple[Header, ...], body: bytes) -> None:
+    sized = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": sized})
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _start(
-    send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], length: int | None
-) -> None:
-    sized = headers if length is None else (*headers, (b"content-length", str(length).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": list(sized)})
-
-
-def _headers(scope: Scope) -> dict[str, str]:
+def _raw_headers(scope: Scope) -> list[Header]:
     raw = scope.get("headers")
-    headers: dict[str, str] = {}
-    for name, value in raw if isinstance(raw, (list, tuple)) else ():
-        key = name.decode("latin-1").lower()
-        if key in headers and (key.startswith("x-guard-") or key in SINGLE):
-            raise InvalidRequest(f"the header {key} is sent twice", code="duplicate_header")
-        headers[key] = value.decode("latin-1")
-    if "transfer-encoding" in headers and "content-length" in headers:
-        raise InvalidRequest("both Content-Length and Transfer-Encoding are sent", code="ambiguous_length")
-    return headers
-
-
-SINGLE = frozenset(
-    {"authorization", "x-api-key", "x-goog-api-key", "content-type", "content-length", "content-encoding"}
-)
-"""Headers that mean two things when sent twice."""
+    return list(raw) if isinstance(raw, (list, tuple)) else []
 
 
 def _bytes(value: object) -> bytes:

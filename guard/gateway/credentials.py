@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from guard.errors import InvalidRequest
 
-__all__ = ["Credential", "read_credential"]
+__all__ = ["Credential", "check_query", "read_credential"]
 
 KEY_PARAMETERS = frozenset({"key", "api_key", "api-key", "apikey", "token", "access_token"})
 
@@ -26,20 +26,25 @@ class Credential:
     caller_authorization: str | None
 
 
-def read_credential(headers: Mapping[str, str], query: bytes) -> Credential:
-    """Find the key. Raises ``InvalidRequest`` if the query string carries anything."""
-    if query:
-        names = {pair.partition("=")[0].lower() for pair in query.decode("latin-1").split("&")}
-        if names & KEY_PARAMETERS:
-            raise InvalidRequest(
-                "a key does not belong in the address, where it is logged; "
-                "send it as 'Authorization: Bearer …' and rotate this one",
-                code="key_in_query",
-            )
-        raise InvalidRequest("this endpoint takes no query parameters", code="unknown_parameter")
-    authorization = headers.get("authorization")
+def check_query(query: bytes) -> None:
+    """Raise ``InvalidRequest`` if the query string carries anything."""
+    if not query:
+        return
+    names = {pair.partition("=")[0].lower() for pair in query.decode("latin-1").split("&")}
+    if names & KEY_PARAMETERS:
+        raise InvalidRequest(
+            "a key does not belong in the address, where it is logged; "
+            "send it as 'Authorization: Bearer …' and rotate this one",
+            code="key_in_query",
+        )
+    raise InvalidRequest("this endpoint takes no query parameters", code="unknown_parameter")
+
+
+def read_credential(headers: Mapping[str, str]) -> Credential:
+    """Find the key; an empty header is none."""
+    authorization = headers.get("authorization") or None
     own = headers.get("x-guard-key")
-    if own is not None:
+    if own:
         return Credential(key=own, caller_authorization=authorization)
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
@@ -47,5 +52,5 @@ def read_credential(headers: Mapping[str, str], query: bytes) -> Credential:
             key=token.strip() if scheme.lower() == "bearer" else None, caller_authorization=None
         )
     return Credential(
-        key=headers.get("x-api-key") or headers.get("x-goog-api-key"), caller_authorization=None
+        key=headers.get("x-api-key") or headers.get("x-goog-api-key") or None, caller_authorization=None
     )

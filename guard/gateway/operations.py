@@ -13,11 +13,14 @@ from fastapi.responses import JSONResponse, Response
 
 from guard.domain.principal import Principal
 from guard.errors import GuardError, NotFound
-from guard.gateway.credentials import read_credential
+from guard.gateway.credentials import check_query, read_credential
+from guard.gateway.headers import read_headers, request_header
 from guard.gateway.problems import openai_problem
 from guard.pipeline.snapshot import Snapshot
 
 __all__ = ["operations_app"]
+
+EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def operations_app(
@@ -32,14 +35,17 @@ def operations_app(
     app = FastAPI(title="Guard", docs_url=None, redoc_url=None, openapi_url=None)
 
     def problem(error: GuardError) -> Response:
-        rendered = openai_problem(error, reference=new_id())
-        headers = {name.decode(): value.decode() for name, value in rendered.headers}
+        reference = new_id()
+        rendered = openai_problem(error, reference=reference)
+        sent = (request_header(reference), *rendered.headers)
+        headers = {name.decode(): value.decode() for name, value in sent}
         return Response(rendered.body, status_code=rendered.status, headers=headers)
 
     @app.get("/v1/models")
     def models(request: Request) -> Response:
         try:
-            credential = read_credential(dict(request.headers), request.scope["query_string"])
+            check_query(request.scope["query_string"])
+            credential = read_credential(read_headers(request.scope["headers"]))
             principal, snapshot = authenticate(credential.key)
         except GuardError as error:
             return problem(error)
@@ -68,7 +74,7 @@ def operations_app(
     def prometheus() -> Response:
         return Response(metrics(), media_type="text/plain; version=0.0.4")
 
-    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    @app.api_route("/{path:path}", methods=EVERY_METHOD, include_in_schema=False)
     def unknown(path: str) -> Response:  # noqa: ARG001 (the path is never echoed)
         return problem(
             NotFound("no such endpoint; unknown endpoints are never passed through", code="unknown_endpoint")

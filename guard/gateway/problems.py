@@ -111,4 +111,6 @@ def openai_problem(error: GuardError, *, reference: str) -> Problem:
         headers += [(b"retry-after", b"5"), FINAL]
     elif not isinstance(error, UpstreamError):
         headers.append(FINAL)
+    if status == 405:  # noqa: PLR2004 (the status itself)
+        headers.append((b"allow", b"POST"))
     return Problem(status=status, headers=tuple(headers), body=body)

@@ -11,14 +11,16 @@ import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from guard.domain.decision import Holdback
 from guard.domain.event import Denied, Receipt, Record
 from guard.pipeline.channel import Blocked, Channel, ChannelSetting, Tally
+from guard.pipeline.choices import Choices, denied_whole
 from guard.pipeline.stream import AnswerStream, StreamEnd
 from guard.pipeline.trail import AnswerNote, Trail
 from guard.policy.engine import CompiledPolicy, Facts
 from guard.protection.restore import RestoreContext
 from guard.screening.engine import Screener
-from guard.upstream.dialect import AnswerChannel, Dialect, Reading
+from guard.upstream.dialect import AnswerChannel, Dialect, Reading, Usage
 from guard.upstream.provider import UpstreamAnswer
 
 __all__ = ["AnswerContext", "Reply", "StreamReply", "WholeReply", "open_answer"]
@@ -33,9 +35,14 @@ class WholeReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamReply:
-    """A stream; its outcome becomes durable before its last chunk is handed out."""
+    """A stream; its outcome becomes durable before its last chunk is handed out.
+
+    Whoever has it calls ``close`` at the end, also if no chunk was taken: it ends the
+    exchange as one that the caller left, if nothing else has ended it.
+    """
 
     chunks: AsyncGenerator[bytes, None]
+    close: Callable[[], Awaitable[None]]
 
 
 Reply = WholeReply | StreamReply
@@ -67,6 +74,20 @@ class AnswerContext:
             report_only=self.report_only,
         )
 
+    def note(self, end: str, tally: Tally, *, size: int, digest: str, usage: Usage | None) -> AnswerNote:
+        """Return what the outcome says about the answer."""
+        return AnswerNote(
+            end=end,
+            entities=dict(tally.entities),
+            rules=tuple(sorted(tally.rules)),
+            restored=tally.restored,
+            withheld=tally.withheld,
+            surrogates=self.surrogates,
+            size=size,
+            digest=digest,
+            usage=usage,
+        )
+
 
 async def open_answer(
     context: AnswerContext,
@@ -75,7 +96,10 @@ async def open_answer(
     record: Append,
     ended: Callable[[AnswerNote], None],
 ) -> Reply:
-    """Return the reply. Raises ``UpstreamError`` for an answer that cannot be read."""
+    """Return the reply. Raises ``UpstreamError`` for an answer that cannot be read.
+
+    Raises ``PolicyDenied`` for one that is blocked as a whole.
+    """
     if context.reading.stream:
         return await _stream(context, answer, record, ended)
     try:
@@ -84,15 +108,11 @@ async def open_answer(
         answer.close()
         raise
     tally = Tally()
-    texts, blocked = _screened(context, document.channels, tally)
+    texts, blocked = await _screened(context.setting, document.channels, tally)
     rendered = document.write(texts, blocked)
-    note = AnswerNote(
-        end="blocked" if blocked else "complete",
-        entities=dict(tally.entities),
-        rules=tuple(sorted(tally.rules)),
-        restored=tally.restored,
-        withheld=tally.withheld,
-        surrogates=context.surrogates,
+    note = context.note(
+        "blocked" if blocked else "complete",
+        tally,
         size=len(rendered),
         digest=hashlib.sha256(rendered).hexdigest(),
         usage=document.usage,
@@ -102,35 +122,32 @@ async def open_answer(
     return WholeReply(body=rendered)
 
 
-def _screened(
-    context: AnswerContext, channels: Sequence[AnswerChannel], tally: Tally
+async def _screened(
+    setting: ChannelSetting, channels: Sequence[AnswerChannel], tally: Tally
 ) -> tuple[dict[int, str], dict[int, str]]:
     """Return the texts that changed, and what to say where a choice was stopped.
 
-    A choice that is stopped gives nothing from its first blocking finding on; the other
-    choices go on.
+    Tools come last, as in a stream, and get nothing from a choice that was stopped.
     """
     texts: dict[int, str] = {}
     blocked: dict[int, str] = {}
-    for index, channel in enumerate(channels):
-        if channel.choice in blocked:
-            texts[index] = ""
+    for index, channel in sorted(enumerate(channels), key=lambda one: one[1].tool):
+        if channel.tool and channel.choice in blocked:
             continue
+        guarded = Channel(setting, tally, sink=channel.sink, restores=channel.restores)
         try:
-            text = _whole(context, tally, channel)
+            text = await guarded.whole(channel.text, json_text=channel.json_text)
         except Blocked as block:
-            blocked[channel.choice] = block.explanation
-            text = "" if channel.json_text else block.released
+            if channel.choice < 0:
+                raise denied_whole(block) from None
+            blocked.setdefault(channel.choice, block.explanation)
+            text = block.released
         if text != channel.text:
             texts[index] = text
+    if setting.policy.holdback is Holdback.ANSWER:
+        stopped = (index for index, channel in enumerate(channels) if channel.choice in blocked)
+        texts.update(dict.fromkeys(stopped, ""))
     return texts, blocked
-
-
-def _whole(context: AnswerContext, tally: Tally, channel: AnswerChannel) -> str:
-    guarded = Channel(context.setting, tally, sink=channel.sink, restores=channel.restores)
-    if channel.json_text:
-        return guarded.whole(channel.text)
-    return guarded.feed(channel.text) + guarded.close()
 
 
 async def _stream(
@@ -140,21 +157,12 @@ async def _stream(
     ended: Callable[[AnswerNote], None],
 ) -> StreamReply:
     async def end(said: StreamEnd) -> None:
-        note = AnswerNote(
-            end=said.end,
-            entities=dict(said.tally.entities),
-            rules=tuple(sorted(said.tally.rules)),
-            restored=said.tally.restored,
-            withheld=said.tally.withheld,
-            surrogates=context.surrogates,
-            size=said.size,
-            digest=said.digest,
-            usage=said.usage,
-        )
+        usage = said.counted.usage if said.counted else None
+        note = context.note(said.end, said.tally, size=said.size, digest=said.digest, usage=usage)
         await record(context.trail.outcome(note))
         ended(note)
 
     reader, writer = context.dialect.stream(context.reading)
-    stream = AnswerStream(answer, reader, writer, context.setting, end)
+    stream = AnswerStream(answer, reader, writer, Choices(context.setting, writer), end)
     await stream.begin()
-    return StreamReply(chunks=stream.chunks())
+    return StreamReply(chunks=stream.chunks(), close=stream.close)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from guard.domain.exchange import Encoding, Part
 from guard.domain.finding import Finding
+from guard.pipeline.turns import SLICE, in_turns
 from guard.screening.engine import Screener
 
 __all__ = ["FindingMemo", "screen_parts"]
@@ -20,20 +21,21 @@ __all__ = ["FindingMemo", "screen_parts"]
 SHORT = 64
 """Texts below this many code points are cheaper to screen than to look up."""
 
-SLICE = 16_384
-"""Code points screened before other requests get a turn."""
+COST = 64
+"""What looking at a part costs however short it is, in code points."""
 
 
 class FindingMemo:
     """A bounded memory of findings by text, for one worker.
 
     ``key``: 32 random bytes of this process, so that a memory dump holds no digest that
-    could be guessed from outside. ``capacity``: entries.
+    could be guessed from outside. ``capacity``: texts and findings together.
     """
 
-    def __init__(self, *, key: bytes, capacity: int = 20_000) -> None:
+    def __init__(self, *, key: bytes, capacity: int = 40_000) -> None:
         self._key = key
         self._capacity = capacity
+        self._size = 0
         self._entries: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
 
     def name(self, snapshot: str, part: Part) -> bytes:
@@ -52,9 +54,13 @@ class FindingMemo:
 
     def put(self, name: bytes, findings: tuple[Finding, ...]) -> None:
         """Remember findings, dropping the longest unused."""
+        if name in self._entries:
+            return
         self._entries[name] = findings
-        if len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
+        self._size += 1 + len(findings)
+        while self._size > self._capacity:
+            _, dropped = self._entries.popitem(last=False)
+            self._size -= 1 + len(dropped)
 
 
 async def screen_parts(
@@ -62,29 +68,23 @@ async def screen_parts(
 ) -> tuple[tuple[Finding, ...], ...]:
     """Return the findings of each part, in order. Raises ``ScreeningFailed``."""
     found: list[tuple[Finding, ...]] = []
-    since_yield = 0
+    since_turn = 0
     for part in parts:
-        json_text = part.encoding is Encoding.JSON
-        if len(part.text) < SHORT:
-            found.append(screener.screen(part.text, json_text=json_text))
-            since_yield += len(part.text)
-        else:
-            name = memo.name(snapshot, part)
-            known = memo.get(name)
-            if known is None:
-                steps = screener.screen_steps(part.text, json_text=json_text)
-                while True:
-                    try:
-                        next(steps)
-                    except StopIteration as done:
-                        known = done.value
-                        break
-                    await asyncio.sleep(0)
-                    since_yield = 0
-                memo.put(name, known)
-                since_yield += len(part.text)
-            found.append(known)
-        if since_yield > SLICE:
+        found.append(await _screened(screener, part, memo, snapshot))
+        since_turn += len(part.text) + COST
+        if since_turn > SLICE:
             await asyncio.sleep(0)
-            since_yield = 0
+            since_turn = 0
     return tuple(found)
+
+
+async def _screened(screener: Screener, part: Part, memo: FindingMemo, snapshot: str) -> tuple[Finding, ...]:
+    json_text = part.encoding is Encoding.JSON
+    if len(part.text) < SHORT:
+        return screener.screen(part.text, json_text=json_text)
+    name = memo.name(snapshot, part)
+    known = memo.get(name)
+    if known is None:
+        known = await in_turns(screener.screen_steps(part.text, json_text=json_text))
+        memo.put(name, known)
+    return known

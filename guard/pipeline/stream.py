@@ -10,28 +10,18 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from guard.errors import GuardError, UpstreamError
-from guard.pipeline.channel import Blocked, Channel, ChannelSetting, Tally
-from guard.upstream.dialect import (
-    Counted,
-    Done,
-    Finish,
-    StreamEvent,
-    StreamReader,
-    StreamWriter,
-    TextDelta,
-    ToolDelta,
-    Usage,
-)
+from guard.pipeline.channel import Tally
+from guard.pipeline.choices import Choices
+from guard.upstream.dialect import Counted, Done, Finish, Opened, StreamReader, StreamWriter, TextDelta
 from guard.upstream.provider import UpstreamAnswer
 
 __all__ = ["AnswerStream", "StreamEnd"]
 
 KEEP_ALIVE_SECONDS = 10.0
-HELD_LIMIT = 4 * 2**20
-"""Code points of tool arguments that one answer may make us hold."""
+DRAIN_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,211 +32,161 @@ class StreamEnd:
     tally: Tally
     size: int
     digest: str
-    usage: Usage | None
-
-
-@dataclass(slots=True, kw_only=True)
-class _Call:
-    """A tool call that is being collected."""
-
-    id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
+    counted: Counted | None
 
 
 class AnswerStream:
-    """Runs one stream. ``ended`` makes its outcome durable; it is called exactly once."""
+    """Runs one stream. ``ended`` makes its outcome durable; it succeeds at most once.
+
+    Whoever takes ``chunks`` calls ``close`` afterwards, also if not one was taken.
+    """
 
     def __init__(
         self,
         answer: UpstreamAnswer,
         reader: StreamReader,
         writer: StreamWriter,
-        setting: ChannelSetting,
+        choices: Choices,
         ended: Callable[[StreamEnd], Awaitable[None]],
+        *,
+        keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._answer = answer
         self._upstream = answer.chunks()
         self._reader = reader
         self._writer = writer
-        self._setting = setting
+        self._choices = choices
         self._ended = ended
-        self._tally = Tally()
-        self._channels: dict[tuple[int, str], Channel] = {}
-        self._calls: dict[tuple[int, int], _Call] = {}
-        self._open: set[int] = set()
-        self._closed: set[int] = set()
-        self._blocked = False
-        self._held = 0
-        self._usage: Usage | None = None
-        self._done = False
-        self._recorded = False
+        self._keep_alive = keep_alive
+        self._pending: asyncio.Future[bytes] | None = None
+        self._counted: Counted | None = None
+        self._heard = self._done = self._recorded = False
         self._size = 0
         self._hash = hashlib.sha256()
         self._first = b""
 
     async def begin(self) -> None:
-        """Wait for the first bytes, so that what fails at once can still be an error status."""
+        """Wait for the first event, so that what fails at once can still be an error status."""
         try:
             async for data in self._upstream:
-                self._first = self._take(data)
-                return
+                self._first += await self._take(data)
+                if self._heard:
+                    return
+            raise UpstreamError("the provider's stream is empty", code="upstream_invalid")
         except BaseException:
             self._answer.close()
             raise
-        self._answer.close()
-        raise UpstreamError("the provider's stream is empty", code="upstream_invalid")
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield what goes to the caller. Raises ``GuardError`` where the stream broke."""
         end = "aborted"
-        pending: asyncio.Future[bytes] | None = None
-        loop = asyncio.get_running_loop()
+        clock = asyncio.get_running_loop().time
         try:
             if self._first:
                 yield self._sent(self._first)
-            spoken = loop.time()
+            spoken = clock()
             while not self._done:
-                if pending is None:
-                    pending = asyncio.ensure_future(anext(self._upstream))
-                await asyncio.wait((pending,), timeout=KEEP_ALIVE_SECONDS)
-                out = b""
-                if pending.done():
-                    try:
-                        data = pending.result()
-                    except StopAsyncIteration:
-                        break
-                    pending = None
-                    out = self._take(data)
+                data = await self._next()
+                if data is None:
+                    break
+                out = await self._take(data) if data else b""
+                if not out and (not data or clock() - spoken >= self._keep_alive):
+                    out = self._writer.keep_alive()
                 if out:
                     yield self._sent(out)
-                    spoken = loop.time()
-                elif loop.time() - spoken >= KEEP_ALIVE_SECONDS:
-                    yield self._writer.keep_alive()
-                    spoken = loop.time()
-            last = self._last()
-            end = "blocked" if self._blocked else "complete"
-            self._count(last)
+                    spoken = clock()
+            last = self._sent(self._last())
+            end = "blocked" if self._choices.blocked else "complete"
             await self._record(end)
             yield last
         except Exception:
             end = "failed"
             raise
         finally:
+            await self.close(end)
+
+    async def close(self, end: str = "aborted") -> None:
+        """End what is still open, once: the provider's connection and the record."""
+        try:
+            await self._leave()
+        finally:
+            await self._record(end)
+
+    async def _next(self) -> bytes | None:
+        """Return the provider's next bytes, none after a silence, ``None`` at its end."""
+        if self._pending is None:
+            self._pending = asyncio.ensure_future(anext(self._upstream))
+        await asyncio.wait((self._pending,), timeout=self._keep_alive)
+        if not self._pending.done():
+            return b""
+        pending, self._pending = self._pending, None
+        try:
+            return pending.result()
+        except StopAsyncIteration:
+            return None
+
+    async def _leave(self) -> None:
+        """Stop reading; whatever the provider still says, nobody will hear it."""
+        pending, self._pending = self._pending, None
+        try:
             if pending is not None:
                 pending.cancel()
-                with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration, GuardError):
-                    # Whatever it still brings, nobody will read it.
-                    await pending
+                await asyncio.gather(pending, return_exceptions=True)
+            elif self._done:
+                await self._drain()
+        finally:
             self._answer.close()
-            if not self._recorded:
-                await asyncio.shield(asyncio.ensure_future(self._record(end)))
+
+    async def _drain(self) -> None:
+        """Read what little follows the end, so that the connection can be used again."""
+        with contextlib.suppress(TimeoutError, GuardError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                async for _ in self._upstream:
+                    continue
 
     def _sent(self, data: bytes) -> bytes:
-        self._count(data)
-        return data
-
-    def _count(self, data: bytes) -> None:
         self._size += len(data)
         self._hash.update(data)
+        return data
 
     async def _record(self, end: str) -> None:
+        """Make the outcome durable; a caller that leaves meanwhile does not stop that."""
+        if self._recorded:
+            return
         self._recorded = True
-        await self._ended(
-            StreamEnd(
-                end=end,
-                tally=self._tally,
-                size=self._size,
-                digest=self._hash.hexdigest(),
-                usage=self._usage,
-            )
+        said = StreamEnd(
+            end=end,
+            tally=self._choices.tally,
+            size=self._size,
+            digest=self._hash.hexdigest(),
+            counted=self._counted,
         )
+        try:
+            await asyncio.shield(asyncio.ensure_future(self._ended(said)))
+        except GuardError:
+            self._recorded = False
+            raise
 
-    def _take(self, data: bytes) -> bytes:
-        return b"".join([self._event(event) for event in self._reader.feed(data)])
+    async def _take(self, data: bytes) -> bytes:
+        out: list[bytes] = []
+        for event in self._reader.feed(data):
+            self._heard = True
+            if isinstance(event, Opened):
+                self._writer.open(await self._choices.opened(event.members))
+            elif isinstance(event, Counted):
+                self._counted = event
+            elif isinstance(event, Done):
+                self._done = True
+            elif isinstance(event, TextDelta):
+                out.append(self._choices.text(event))
+            elif isinstance(event, Finish):
+                out.append(await self._choices.finish(event))
+            else:
+                self._choices.collect(event)
+        return b"".join(out)
 
     def _last(self) -> bytes:
         """Return the end of a stream whose every choice has finished. Raises ``UpstreamError``."""
-        if not self._done or self._open:
+        if not self._done or not self._choices.finished:
             raise UpstreamError("the provider's stream broke off", code="upstream_broken")
-        return self._writer.end(self._usage)
-
-    def _event(self, event: StreamEvent) -> bytes:
-        if isinstance(event, Counted):
-            self._usage = event.usage
-        elif isinstance(event, Done):
-            self._done = True
-        elif event.choice not in self._closed:
-            self._open.add(event.choice)
-            if isinstance(event, TextDelta):
-                return self._text(event)
-            if isinstance(event, ToolDelta):
-                self._collect(event)
-            else:
-                return self._finish(event)
-        return b""
-
-    def _text(self, event: TextDelta) -> bytes:
-        name = (event.choice, event.name)
-        channel = self._channels.get(name)
-        if channel is None:
-            restores = not event.name.startswith("reasoning")
-            channel = Channel(self._setting, self._tally, sink="prose", restores=restores)
-            self._channels[name] = channel
-        try:
-            text = channel.feed(event.text)
-        except Blocked as block:
-            return self._stopped(event.choice, event.name, block)
-        return self._writer.text(event.choice, event.name, text) if text else b""
-
-    def _collect(self, event: ToolDelta) -> None:
-        call = self._calls.setdefault((event.choice, event.index), _Call())
-        call.id = call.id or event.id
-        call.name = call.name or event.name
-        call.arguments.append(event.arguments)
-        self._held += len(event.arguments)
-        if self._held > HELD_LIMIT:
-            raise UpstreamError("the provider's tool calls are too large", code="upstream_invalid")
-
-    def _finish(self, event: Finish) -> bytes:
-        """Settle every channel of a choice, then say why it ended."""
-        choice = event.choice
-        out: list[bytes] = []
-        for (number, name), channel in self._channels.items():
-            if number != choice:
-                continue
-            try:
-                text = channel.close()
-            except Blocked as block:
-                return b"".join(out) + self._stopped(choice, name, block)
-            if text:
-                out.append(self._writer.text(choice, name, text))
-        try:
-            calls = self._screened_calls(choice)
-        except Blocked as block:
-            return b"".join(out) + self._stopped(choice, "", block)
-        out += calls
-        out.append(self._writer.finish(choice, event.reason))
-        self._end(choice)
-        return b"".join(out)
-
-    def _screened_calls(self, choice: int) -> list[bytes]:
-        out: list[bytes] = []
-        for (number, index), call in sorted(self._calls.items()):
-            if number != choice:
-                continue
-            channel = Channel(self._setting, self._tally, sink=f"tool:{call.name}")
-            arguments = channel.whole("".join(call.arguments))
-            out.append(self._writer.tool(choice, index, id=call.id, name=call.name, arguments=arguments))
-        return out
-
-    def _stopped(self, choice: int, name: str, block: Blocked) -> bytes:
-        """Send what stood before the finding, then the refusal; nothing more of this choice."""
-        self._blocked = True
-        self._end(choice)
-        released = self._writer.text(choice, name, block.released) if name and block.released else b""
-        return released + self._writer.blocked(choice, block.explanation)
-
-    def _end(self, choice: int) -> None:
-        self._closed.add(choice)
-        self._open.discard(choice)
+        return self._writer.end(self._counted)

@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 
 from guard.domain.canonical import Json
 from guard.domain.decision import Decision
-from guard.domain.event import Hold, HoldUnit, Record, Settlement
-from guard.domain.exchange import Target
+from guard.domain.event import Denied, Hold, HoldUnit, Receipt, Record, Settlement
+from guard.domain.exchange import Part, Target
 from guard.domain.finding import Finding
 from guard.domain.principal import Principal
 from guard.errors import GuardError, LimitExceeded, PolicyDenied
 
-__all__ = ["AnswerNote", "Trail", "bucket"]
+__all__ = ["ABORTED", "AnswerNote", "Trail", "bucket"]
+
+ABORTED = "aborted"
+"""Code and end of an exchange whose caller left."""
 
 REASON_LIMIT = 200
 SMALLEST = 256
@@ -79,8 +82,11 @@ class Trail:
     attempt: int = 0
     target: Target | None = None
     prefix_changed: int = 0
+    reporting: bool = False
     ended: bool = False
     """The record of the exchange's end is on its way: no second one is written."""
+    _unsaid: str | None = field(default=None, repr=False)
+    """A name asked for that holds a finding, so no record may."""
 
     @property
     def tenant(self) -> str:
@@ -96,6 +102,52 @@ class Trail:
                     self.features.append(
                         [part, finding.entity_type, finding.start, finding.end, round(finding.score * 1000)]
                     )
+
+    def asked(self, name: str, parts: Sequence[Part], findings: Sequence[Sequence[Finding]]) -> None:
+        """Take note of the model's name as the caller wrote it, unless something was found in it."""
+        if any(part.text == name for part, found in zip(parts, findings, strict=True) if found):
+            self._unsaid = name
+        else:
+            self.model = name
+
+    def reject(self, target: Target) -> None:
+        """Take note of a candidate that will not be used."""
+        model = self.model if target.model == self._unsaid else target.model
+        self.rejected.append(f"{target.provider}/{model}")
+
+    def told(self, target: Target, receipt: Receipt | Denied) -> None:
+        """Take note of what the log says about an intent for ``target``."""
+        if isinstance(receipt, Denied):
+            self.ended = True
+        else:
+            self.attempt += 1
+            self.target = target
+
+    def end(self, error: GuardError) -> Record:
+        """Return the record of an end without an answer."""
+        self.ended = True
+        return self.refused(error) if self.target is None else self.outcome(self.nothing(error))
+
+    def nothing(self, error: GuardError) -> AnswerNote:
+        """Return the note of an exchange that gave the caller nothing."""
+        return AnswerNote(
+            end=self._ending(error),
+            entities={},
+            rules=error.rules if isinstance(error, PolicyDenied) else (),
+            restored=0,
+            withheld=0,
+            surrogates=0,
+            size=0,
+            digest=None,
+            usage=None,
+        )
+
+    def _ending(self, error: GuardError) -> str:
+        if self.target is None:
+            return "refused"
+        if isinstance(error, PolicyDenied):
+            return "blocked"
+        return "aborted" if error.code == ABORTED else "failed"
 
     def refused(self, error: GuardError) -> Record:
         """Return the record of a refusal; it closes nothing, because nothing was opened."""
@@ -124,7 +176,7 @@ class Trail:
             type="exchange.intent",
             fields={
                 **self._path(),
-                "attempt": self.attempt,
+                "attempt": self.attempt + 1,
                 "decision": "protect" if changed else "allow",
                 "entities": sorted(self.counts),
                 "lineage": list(self.lineage),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from guard.domain import positioned
 from guard.domain.canonical import digest
-from guard.domain.decision import Direction, Operator
+from guard.domain.decision import Direction, Holdback, Operator
 from guard.domain.entities import CATALOGUE, Group
 from guard.domain.positioned import Node
 from guard.policy.condition import All, Always, AnyOf, Atom, Condition, Not, Score
@@ -34,7 +34,8 @@ ATTRIBUTES = ("application", "purpose", "model", "region")
 class Rule:
     """If a finding of ``direction`` meets ``when`` and not ``unless``, apply ``operator``.
 
-    ``types``: the entity types that the rule can speak about, for the index.
+    ``types``: the entity types that the rule can speak about, for the index. ``hold``: how
+    much of an answer waits until all of it is screened; only rules on answers say so.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Rule:
     unless: Condition | None
     operator: Operator
     parameters: Mapping[str, int]
+    hold: Holdback
     reason: str
     place: str
 
@@ -124,6 +126,7 @@ def _rule(node: Node) -> Rule:
     unless_node = members.get("unless")
     operator, parameters = _action(members.need("action"))
     reason = members.get("reason")
+    members_hold = members.get("hold")
     members.finish()
     return Rule(
         name=name,
@@ -133,9 +136,17 @@ def _rule(node: Node) -> Rule:
         unless=_condition(unless_node) if unless_node else None,
         operator=operator,
         parameters=parameters,
+        hold=_hold(members_hold, direction) if members_hold else Holdback.NONE,
         reason=reason.text() if reason else "",
         place=str(node.place),
     )
+
+
+def _hold(node: Node, direction: Direction) -> Holdback:
+    level = Holdback[node.word([level.word for level in Holdback if level]).upper()]
+    if direction is Direction.REQUEST:
+        raise positioned.problem(node.place, "'hold' belongs to rules on answers; a request is always whole")
+    return level
 
 
 def _action(node: Node) -> tuple[Operator, Mapping[str, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from guard.domain.decision import Decision, Direction, Obligation, Operator
+from guard.domain.decision import Decision, Direction, Holdback, Obligation, Operator
 from guard.domain.finding import Finding
 from guard.policy.bundle import Bundle, Rule
 from guard.policy.condition import Facts, compile_condition
@@ -41,12 +41,13 @@ class _Compiled:
 
 
 class CompiledPolicy:
-    """An immutable policy, ready to decide."""
+    """An immutable policy, ready to decide. ``holdback``: the most that a rule on answers asks for."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.name = bundle.name
         self.digest = bundle.digest
         self.thresholds = bundle.thresholds
+        self.holdback = max((rule.hold for rule in bundle.rules), default=Holdback.NONE)
         self._unmatched = bundle.unmatched
         index: dict[tuple[Direction, str], list[_Compiled]] = {}
         for rule in bundle.rules:

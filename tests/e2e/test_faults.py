@@ -167,6 +167,14 @@ def test_workers_killed_under_load_leave_gaps_and_a_clean_log(own_service: Servi
     assert not still_open & set(acknowledged)
 
 
+def not_ready_while_it_fails(service: Service, key: str) -> bool:
+    """Whether a failed record takes the worker out of service; housekeeping may make room between the two."""
+    return any(
+        service.chat(chat("demo-echo", "x" * 2000), key=key)[0] == 503 and service.get("/readyz")[0] == 503
+        for _ in range(200)
+    )
+
+
 def test_a_log_that_cannot_be_written_stops_everything(tmp_path: Path) -> None:
     service = make_service(tmp_path, workers=1)
     service.start()
