@@ -31,6 +31,7 @@ __all__ = [
     "opened",
     "operator",
     "replace_file",
+    "standard_input",
     "table",
     "when",
     "write_json",
@@ -94,6 +95,14 @@ def operator() -> str:
 def microseconds_now() -> int:
     """Return now in µs since 1970."""
     return time.time_ns() // 1000
+
+
+def standard_input() -> str:
+    """Read all of standard input. Raises ``ConfigurationError`` if it is not UTF-8."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError:
+        raise ConfigurationError("standard input is not UTF-8") from None
 
 
 def replace_file(path: Path, data: bytes) -> None:

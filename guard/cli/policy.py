@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from guard.cli.options import AsJson, DataDir, choose, table, write_json, write_line
+from guard.cli.options import AsJson, DataDir, choose, standard_input, table, write_json, write_line
 from guard.domain.decision import Direction
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def explain(
 
     policy, _ = load_pack(read_pack(pack or _folder(data_dir)))
     facts = Facts(direction=direction, application=application, purpose=purpose, model=model, region=region)
-    given = sys.stdin.read() if text == "-" else text
+    given = standard_input() if text == "-" else text
     trial = rehearse(
         given, screener=compile_screener(policy.thresholds), policy=policy, facts=facts, key=TRIAL_KEY
     )

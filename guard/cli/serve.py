@@ -46,11 +46,15 @@ def serve(
     """
     from guard.cli.init import prepare
     from guard.cli.welcome import welcome
+    from guard.policy.check import load_pack
     from guard.registry.configuration import uses_demo
+    from guard.storage.truth import read_pack
 
     settings = choose(config=config, data_dir=data_dir, host=host, port=port, workers=workers)
     listener = _listen(settings.host, settings.port, _remedy(settings))
     prepared = prepare(settings.data_dir, settings.config_path)
+    # Said here once, rather than by every worker that cannot start.
+    load_pack(read_pack(prepared.policies))
     with claim(settings.data_dir) as claimed:
         supervisor = Supervisor()
         demo = _demo(supervisor, settings) if uses_demo(prepared.configuration) else None
