@@ -12,10 +12,14 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+import pytest_randomly
 from hypothesis import HealthCheck, Phase, settings
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 REQUIRED = "GUARD_REQUIRE=all, but this was left out: "
+
+# Seeding libraries that no test draws from would import them: torch, in every process of tests.
+pytest_randomly.entrypoint_reseeds = []
 
 # Two processes share two busy cores: an example may take long without being wrong.
 settings.register_profile(
