@@ -183,8 +183,8 @@ def _page(budget: Budget, reserved: Sequence[Reservation], name: str) -> None:
     facts(
         {
             "budget": _words(budget),
-            "spent": f"{'█' * filled}{'░' * (BAR - filled)} {share:.1%}: "
-            f"epsilon {spent_epsilon(budget, reserved):.4f} by the filter at order {budget.order}",
+            "spent": f"{'█' * filled}{'░' * (BAR - filled)} {share:.1%} of the cap: "
+            f"epsilon {spent_epsilon(budget, reserved):.4f} at most, by the filter at order {budget.order}",
             "reported": "not computed; it takes the extra verify"
             if reported is None
             else f"epsilon {reported:.4f} if all jobs had been fixed in advance",
