@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from benchmarks.gateway import values
 
-__all__ = ["SYSTEM", "Pool", "prose"]
+__all__ = ["SYSTEM", "Pool", "hostile", "prose"]
 
 SYSTEM = (
     "You are the assistant of a support desk. Answer briefly, in the customer's language, and name the next"
@@ -63,6 +63,34 @@ def prose(source: random.Random, size: int) -> str:
     return " ".join(pieces)
 
 
+STORMS = (
+    "a@",
+    "4000-",
+    "ab:cd:",
+    "password: ",
+    "-----BEGIN eyJ",
+    "+49 30 12",
+    "https://a:b",
+    "sk-AKIAghp_",
+    "DE12 3",
+    "1.2.3.",
+)
+"""Beginnings of candidates: a text made of one of them is as much work as its length allows."""
+
+VALUES_AT_MOST = 15_000
+"""Below the cap over which a text is refused without being read to its end."""
+
+
+def hostile(source: random.Random, form: int, size: int) -> str:
+    """Return a text of about ``size`` bytes that is as costly to screen as possible."""
+    if form % 2:
+        pieces = [values.email(source) + " " for _ in range(min(VALUES_AT_MOST, size // 40))]
+        text = "".join(pieces)
+        return text + "x@" * ((size - len(text)) // 2)
+    storm = STORMS[form // 2 % len(STORMS)]
+    return storm * (size // len(storm))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Bodies of one size, ready to be numbered: cheap to make each unique while measuring."""
@@ -71,11 +99,14 @@ class Pool:
     tails: tuple[bytes, ...]
 
     @classmethod
-    def make(cls, source: random.Random, *, size: int, stream: bool, count: int = 256) -> Pool:
+    def make(
+        cls, source: random.Random, *, size: int, stream: bool, attack: bool = False, count: int = 256
+    ) -> Pool:
         """Make ``count`` bodies whose user message has about ``size`` bytes."""
         heads, tails = [], []
-        for _ in range(count):
-            text = f"Ticket #MARK#. {prose(source, size - 16)}"
+        for number in range(count):
+            said = hostile(source, number, size) if attack else prose(source, size - 16)
+            text = f"Ticket #MARK#. {said}"
             body = {
                 "model": "bench-model",
                 "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],

@@ -27,6 +27,9 @@ __all__ = ["Answer", "Job", "Load", "main"]
 REQUEST_ID = re.compile(rb"\r\nx-guard-request: ([0-9a-f-]{36})\r\n")
 RECORD = re.compile(rb"\r\nx-guard-record: ([0-9]+)\r\n")
 CONNECT_SECONDS = 10.0
+BODIES = 256
+ATTACKS = 20
+"""So many different bodies are made before a job begins."""
 
 
 class Job(msgspec.Struct, kw_only=True, frozen=True):
@@ -36,6 +39,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     counted from the moment when a request was due; 0 sends as fast as answers come.
     ``start``: the number of the first body. ``answers``: report each answer's ids.
     ``faults``: connections may break and answers may be errors (they are counted).
+    ``attack``: the texts are made to be costly.
     """
 
     port: int
@@ -50,6 +54,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     rate: float = 0.0
     answers: bool = False
     faults: bool = False
+    attack: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -77,7 +82,13 @@ class _Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.load = Load(seconds=0.0, whole=[], first=[], failed=0, broken=0, sample="", answers=[])
-        pool = Pool.make(random.Random(job.seed), size=job.size, stream=job.stream)
+        pool = Pool.make(
+            random.Random(job.seed),
+            size=job.size,
+            stream=job.stream,
+            attack=job.attack,
+            count=ATTACKS if job.attack else BODIES,
+        )
         self._bodies = pool.bodies(job.start)
         self._sent = 0
         self._open = job.connections

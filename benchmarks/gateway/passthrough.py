@@ -16,7 +16,7 @@ from guard.cli.serve import serve_on
 from guard.domain.catalogue import Provider
 from guard.gateway.asgi import ASGIApp, ModelEndpoints, Receive, Scope, Send
 from guard.pipeline.answer import StreamReply, WholeReply
-from guard.pipeline.exchange import Incoming, Result, Stamp
+from guard.pipeline.result import Incoming, Result, Stamp
 from guard.storage.installation import new_id
 from guard.upstream.http import HttpUpstream
 from guard.upstream.provider import UpstreamAnswer
@@ -35,6 +35,9 @@ class _Nothing:
         self._provider = Provider(name="stub", dialect="openai", base_url=url)
         self._upstream = HttpUpstream(lambda _provider, _caller: None)
 
+    def authenticate(self, _credential: str | None) -> None:
+        """Know everybody."""
+
     async def exchange(self, incoming: Incoming) -> Result:
         """Forward the bytes as they came."""
         answer = await self._upstream.send(
@@ -42,7 +45,7 @@ class _Nothing:
         )
         stamp = Stamp(exchange=incoming.exchange)
         if STREAMED in incoming.body:
-            return Result(stamp=stamp, reply=StreamReply(chunks=_chunks(answer)))
+            return Result(stamp=stamp, reply=StreamReply(chunks=_chunks(answer), close=_no_more))
         return Result(stamp=stamp, reply=WholeReply(body=await answer.read()))
 
 
@@ -50,6 +53,10 @@ async def _chunks(answer: UpstreamAnswer) -> AsyncGenerator[bytes, None]:
     async for chunk in answer.chunks():
         yield chunk
     answer.close()
+
+
+async def _no_more() -> None:
+    """Do nothing at the end of a stream: there is no record to write."""
 
 
 async def _nothing_else(scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ import msgspec
 from benchmarks.environment import ROOT
 from benchmarks.gateway.load import Job, Load
 
-__all__ = ["Generator", "Guard", "Stub", "guard", "installed", "loads", "passthrough", "stub"]
+__all__ = ["Generator", "Guard", "Stub", "fsck", "guard", "installed", "loads", "passthrough", "stub"]
 
 WORKERS = 2
 READY_SECONDS = 60.0
@@ -150,7 +150,8 @@ def _command(pid: int, word: bytes) -> bool:
         return False
 
 
-def _guard_command(data_dir: Path, *arguments: str) -> bytes:
+def _guard_command(data_dir: Path, *arguments: str, codes: Sequence[int] = (0,)) -> bytes:
+    """Run a command of ours. Raises ``RuntimeError`` for any other exit code."""
     environment = {**os.environ, "GUARD_DATA_DIR": str(data_dir)}
     done = subprocess.run(
         [sys.executable, "-m", "guard.cli.main", *arguments],
@@ -158,7 +159,7 @@ def _guard_command(data_dir: Path, *arguments: str) -> bytes:
         capture_output=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode not in codes:
         raise RuntimeError(f"guard {arguments[0]}: {done.stderr.decode('utf-8', 'replace')[-2000:]}")
     return done.stdout
 
@@ -170,6 +171,13 @@ def installed(data_dir: Path, upstream: Stub) -> str:
     issued = _guard_command(data_dir, "keys", "issue", "--application", "bench", "--json")
     key: str = json.loads(issued)["key"]
     return key
+
+
+def fsck(data_dir: Path) -> list[str]:
+    """Return what ``guard audit fsck`` finds wrong."""
+    told = json.loads(_guard_command(data_dir, "audit", "fsck", "--json", codes=(0, 1)))
+    problems: list[str] = told["problems"]
+    return problems
 
 
 @contextmanager
