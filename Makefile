@@ -28,10 +28,10 @@ check: .venv/dev ## Format, lint, types, contracts of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/dev ## Run the benchmarks of ISSUE (default: gate)
+bench: .venv/base ## Run the benchmarks of ISSUE (default: gate)
 	$(BIN)/python -m benchmarks run --issue $(ISSUE)
 
-soak: .venv/dev ## The long versions of the counting tests
+soak: .venv/base ## The long versions of the counting tests
 	$(BIN)/python -m benchmarks soak
 
 system: ## Tools that some tests use and that need root (apt-get)
