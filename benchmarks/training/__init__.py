@@ -1,0 +1,1 @@
+"""What private training reaches, and whether the self-test tells right trainers from wrong ones."""

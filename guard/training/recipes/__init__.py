@@ -1,0 +1,1 @@
+"""Recipes: how rows become numbers, by public bounds and vocabularies alone."""
