@@ -46,15 +46,12 @@ def serve(
     """
     from guard.cli.init import prepare
     from guard.cli.welcome import welcome
-    from guard.policy.check import load_pack
     from guard.registry.configuration import uses_demo
-    from guard.storage.truth import read_pack
 
     settings = choose(config=config, data_dir=data_dir, host=host, port=port, workers=workers)
     listener = _listen(settings.host, settings.port, _remedy(settings))
     prepared = prepare(settings.data_dir, settings.config_path)
-    # Said here once, rather than by every worker that cannot start.
-    load_pack(read_pack(prepared.policies))
+    _need_valid(prepared.policies)
     with claim(settings.data_dir) as claimed:
         supervisor = Supervisor()
         demo = _demo(supervisor, settings) if uses_demo(prepared.configuration) else None
@@ -69,6 +66,17 @@ def serve(
         else "guard: stopped\n"
     )
     raise typer.Exit(code)
+
+
+def _need_valid(policies: Path) -> None:
+    """Say once what is wrong with the policies, rather than by every worker that cannot start."""
+    from guard.policy.check import load_pack
+    from guard.storage.truth import read_pack
+
+    try:
+        load_pack(read_pack(policies))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{policies}: {error.message}") from None
 
 
 def _demo(supervisor: Supervisor, settings: Settings) -> str:

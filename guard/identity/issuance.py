@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
+from guard.domain.canonical import MAX_INTEGER
 from guard.domain.event import Record
 from guard.domain.principal import Limits
 from guard.errors import ConfigurationError, Conflict, NotFound
@@ -165,3 +166,6 @@ def _check(grant: Grant, now: int) -> None:
         raise ConfigurationError(f"a key needs 1 to {MOST} models and 1 to {MOST} purposes")
     if grant.expires is not None and grant.expires <= now:
         raise ConfigurationError("the key would have expired already")
+    if grant.expires is not None and grant.expires > MAX_INTEGER:
+        # No record could say when; one that cannot be written would stand in the way of all others.
+        raise ConfigurationError("the key would end after the year 2255; let it end never")
