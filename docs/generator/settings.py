@@ -89,6 +89,7 @@ SCREENING_YAML = {
     "when": "the condition; without one the rule matches every finding",
     "unless": "a condition that takes findings out of the rule",
     "action": "the operator, or `mask: {keep_last: n}`",
+    "hold": "of rules on answers: `sentence`, `part` or `answer` waits until that much is screened",
     "reason": "a sentence for people",
     "entity_type": "one or several entity types",
     "group": "one or several groups of entity types",

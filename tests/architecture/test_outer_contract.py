@@ -43,7 +43,7 @@ subject find, subject export, subject erase
 dataset ingest, dataset list
 train submit, train status, train watch, train cancel, train verify
 budget show, budget set, budget simulate
-models list, models show, models choose, models import
+models list, models show, models choose, models import, models stage
 import litellm
 """
 """Names that are taken: a command that comes later has one of these."""

@@ -38,7 +38,7 @@ def commands(block: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reader:
-    """Somebody with a running Guard in a folder of their own who pastes."""
+    """Somebody with a running Guard in a folder of their own who pastes. ``key_id`` is of another key."""
 
     folder: Path
     service: Service
@@ -81,12 +81,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     executable(folder / "bin" / "make", MAKE.format(make=make, root=ROOT))
     (folder / "letter.txt").write_text("Write to maria.gomez@kestrel-labs.com\n")
     service.start()
-    listed = json.loads(run_guard(service.data_dir, "keys", "list", "--json").stdout)
+    other = run_guard(service.data_dir, "keys", "issue", "--application", "other", "--json")
     body = b'{"model":"demo-echo","messages":[{"role":"user","content":"hello"}]}'
     status, headers, _ = service.chat(body, key=key)
     assert status == 200
     yield Reader(
-        folder=folder, service=service, key=key, key_id=listed[0]["id"], exchange=headers["x-guard-request"]
+        folder=folder,
+        service=service,
+        key=key,
+        key_id=json.loads(other.stdout)["id"],
+        exchange=headers["x-guard-request"],
     )
     assert service.stop() == 0
 

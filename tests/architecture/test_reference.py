@@ -50,6 +50,7 @@ spec:
       unless: {application: a, purpose: b, model: c, region: d}
       action: {mask: {keep_last: 2}}
       reason: because
+    - {name: two, direction: answer, action: block, hold: sentence}
 """
 
 
