@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import count
 
@@ -38,7 +39,8 @@ class Batches:
 
     def _leaf(self, item: Record) -> Leaf:
         name = f"{next(self._ids):036d}"
-        return prepare(item, boot=self._boot, leaf_id=name, entropy=bytes(400), sealer=self.sealer)
+        salts = hashlib.shake_256(name.encode()).digest(400)
+        return prepare(item, boot=self._boot, leaf_id=name, entropy=salts, sealer=self.sealer)
 
 
 def receipt(result: Result) -> Receipt:
