@@ -12,12 +12,30 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["CATALOGUE", "TOKEN", "EntityType", "Evidence", "Group"]
+__all__ = ["CATALOGUE", "TOKEN", "EntityType", "Evidence", "Group", "tokens_in"]
 
 TOKEN = re.compile(r"(?i)(?<![0-9A-Z])[A-Z]{3}X[0-9A-HJKMNP-TV-Z]{12}(?![0-9A-Z])")
 """The surrogate grammar (DESIGN §5): mnemonic, X, 60 bits in Crockford's base 32."""
 
 TOKEN_LENGTH = 16
+MNEMONIC = 3
+RARE = 16
+"""Where fewer than one character in so many is an X, looking for that letter first is faster."""
+
+
+def tokens_in(text: str) -> list[re.Match[str]]:
+    """Return every surrogate in ``text``, by start; the same as ``TOKEN.finditer``, but quick in prose."""
+    if (text.count("X") + text.count("x")) * RARE > len(text):
+        return list(TOKEN.finditer(text))
+    found: list[re.Match[str]] = []
+    for letter in "Xx":
+        at = text.find(letter, MNEMONIC)
+        while at >= 0:
+            token = TOKEN.match(text, at - MNEMONIC)
+            if token is not None:
+                found.append(token)
+            at = text.find(letter, at + 1)
+    return sorted(found, key=lambda token: token.start())
 
 
 class Group(StrEnum):

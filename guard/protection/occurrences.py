@@ -9,7 +9,11 @@ __all__ = ["Occurrences"]
 
 RUN = re.compile(r"[^\W_]+")
 FEW = 16
-"""Up to this many values, looking for each is faster than reading the text run by run."""
+MANY = 200
+"""Up to this many values, looking for each is faster than reading a long text run by run."""
+
+WORD = 8
+"""A text is long if it has so many characters for each value."""
 
 
 class Occurrences:
@@ -33,7 +37,8 @@ class Occurrences:
 
     def find(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Yield (value, start, end) of each occurrence, by the start of its first run."""
-        if len(self._values) <= FEW and not any(value in text for value in self._values):
+        if len(self._values) <= max(FEW, min(MANY, len(text) // WORD)):
+            yield from self._each(text)
             return
         for run in RUN.finditer(text):
             for offset, value in self._by_run.get(run.group(), ()):
@@ -41,6 +46,25 @@ class Occurrences:
                 end = start + len(value)
                 if start >= 0 and text.startswith(value, start) and _free(text, start, end):
                     yield value, start, end
+
+    def _each(self, text: str) -> Iterator[tuple[str, int, int]]:
+        found: list[tuple[int, str, int, int]] = []
+        for run, listed in self._by_run.items():
+            for offset, value in listed:
+                start = text.find(value)
+                while start >= 0:
+                    end = start + len(value)
+                    if _whole_run(text, start + offset, len(run)) and _free(text, start, end):
+                        found.append((start + offset, value, start, end))
+                    start = text.find(value, start + 1)
+        for _, value, start, end in sorted(found, key=lambda one: one[0]):
+            yield value, start, end
+
+
+def _whole_run(text: str, start: int, size: int) -> bool:
+    """Whether nothing of a longer run of letters and digits stands before or after."""
+    after = text[start + size : start + size + 1]
+    return not text[max(0, start - 1) : start].isalnum() and not after.isalnum()
 
 
 def _free(text: str, start: int, end: int) -> bool:

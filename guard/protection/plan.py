@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from guard.domain.decision import Decision, Obligation, Operator
-from guard.domain.entities import CATALOGUE, TOKEN, Evidence, Group
+from guard.domain.entities import CATALOGUE, Evidence, Group, tokens_in
 from guard.domain.exchange import Encoding, Part, PartKind, Replacement
 from guard.domain.json_escapes import decode, escape
 from guard.errors import ProtectionFailed, SurrogateInvalid
@@ -87,7 +87,7 @@ def plan(parts: Sequence[Part], decision: Decision, surrogates: Surrogates) -> P
                 position=part.position,
             )
         planned.append(tuple(_replacement(part, one, surrogates, vault) for one in merged))
-        seen += sum(1 for _ in TOKEN.finditer(part.text)) if "X" in part.text or "x" in part.text else 0
+        seen += len(tokens_in(part.text))
     return Plan(replacements=tuple(planned), vault=vault, seen=seen, prefix_changed=prefix_changed)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from guard.domain.entities import CATALOGUE, TOKEN, Group
+from guard.domain.entities import CATALOGUE, Group, tokens_in
 from guard.domain.json_escapes import decode, escape
 from guard.domain.principal import Tools
 from guard.protection.plan import Original
@@ -68,7 +68,7 @@ class Restorer:
         decoded = decode(source)
         out: list[str] = []
         at = passed = 0
-        for found in TOKEN.finditer(decoded.text):
+        for found in tokens_in(decoded.text):
             original = self._context.vault.get(found.group().upper())
             if original is None:
                 continue
@@ -88,7 +88,7 @@ class Restorer:
         out: list[str] = []
         at = 0
         border = self._place.last
-        for found in TOKEN.finditer(border + text):
+        for found in tokens_in(border + text):
             start, end = found.start() - len(border), found.end() - len(border)
             original = self._context.vault.get(found.group().upper())
             if original is not None:
