@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.domain.privacy import Mechanism, SpendState
+from guard.domain.privacy import Mechanism, Reservation, SpendState
 from guard.errors import BudgetExhausted, ConfigurationError
 from guard.ledger.filter import (
     admit,
@@ -62,7 +62,7 @@ def test_what_was_admitted_costs_no_more_than_the_cap_by_exact_sums(
     asked: list[Mechanism], epsilon: float, order: int
 ) -> None:
     page = budget(epsilon=epsilon, order=order)
-    admitted = []
+    admitted: list[Reservation] = []
     for item in asked:
         try:
             admit(page, admitted, item)
