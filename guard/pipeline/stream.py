@@ -9,13 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from guard.errors import GuardError, UpstreamError
 from guard.pipeline.channel import Tally
 from guard.pipeline.choices import Choices
-from guard.upstream.dialect import Counted, Done, Finish, Opened, StreamReader, StreamWriter, TextDelta
+from guard.upstream.dialect import (
+    Counted,
+    Done,
+    Finish,
+    Opened,
+    StreamEvent,
+    StreamReader,
+    StreamWriter,
+    TextDelta,
+)
 from guard.upstream.provider import UpstreamAnswer
 
 __all__ = ["AnswerStream", "StreamEnd"]
@@ -169,7 +179,7 @@ class AnswerStream:
 
     async def _take(self, data: bytes) -> bytes:
         out: list[bytes] = []
-        for event in self._reader.feed(data):
+        for event in _joined(self._reader.feed(data)):
             self._heard = True
             if isinstance(event, Opened):
                 self._writer.open(await self._choices.opened(event.members))
@@ -190,3 +200,18 @@ class AnswerStream:
         if not self._done or not self._choices.finished:
             raise UpstreamError("the provider's stream broke off", code="upstream_broken")
         return self._writer.end(self._counted)
+
+
+def _joined(events: Sequence[StreamEvent]) -> Iterator[StreamEvent]:
+    """Put neighbouring pieces of one text together: what came at once is screened at once."""
+    for channel, group in groupby(events, _channel):
+        first, *others = group
+        if channel is None or not isinstance(first, TextDelta) or not others:
+            yield from (first, *others)
+        else:
+            rest = [event.text for event in others if isinstance(event, TextDelta)]
+            yield replace(first, text="".join([first.text, *rest]))
+
+
+def _channel(event: StreamEvent) -> tuple[int, str] | None:
+    return (event.choice, event.name) if isinstance(event, TextDelta) else None
