@@ -8,14 +8,14 @@ checkpoint, in the certificate and in the model.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum, StrEnum
 
 from guard.domain.canonical import Json, digest
 from guard.domain.dataset import Dataset
 from guard.domain.privacy import Mechanism, PrivacyUnit, Relation, UnitKind
 from guard.errors import TrainingError
-from guard.training.accounting import solve_noise
+from guard.training.accounting import COARSE, epsilon_pld, solve_noise
 from guard.training.provenance import code_digest
 from guard.training.recipe import Recipe, Schedule
 
@@ -63,6 +63,14 @@ class TrainingPlan:
             noise_multiplier=self.noise_multiplier,
             steps=schedule.steps + schedule.spare_steps,
         )
+
+    def executed(self, steps: int) -> Mechanism:
+        """Return the event of so many of the plan's steps."""
+        return replace(self.mechanism, steps=steps)
+
+    def spent(self, steps: int) -> float:
+        """Return an upper bound, cached, of the epsilon of so many of the plan's steps."""
+        return epsilon_pld([self.executed(steps)], delta=self.recipe.privacy.delta, interval=COARSE)
 
     @property
     def records_per_unit(self) -> int:

@@ -8,6 +8,7 @@ __all__ = ["binomial_p", "chi_square_p", "normal_p", "refutation_p", "refuted_ep
 
 LEVEL = 0.05
 HIGHEST = 50.0
+FINENESS = 1e-3
 NORMAL_FROM = 1000.0
 """Variance of a count from which on it is treated as normal."""
 NEGLIGIBLE = 1e-16
@@ -79,7 +80,7 @@ def refuted_epsilon(*, canaries: int, guesses: int, right: int, delta: float) ->
     if not refuted(0.0):
         return 0.0
     low, high = 0.0, HIGHEST
-    while high - low > 1e-3:  # noqa: PLR2004 (finer than any figure that is told)
+    while high - low > FINENESS:
         middle = (low + high) / 2
         low, high = (middle, high) if refuted(middle) else (low, middle)
     return low

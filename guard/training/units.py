@@ -7,6 +7,7 @@ A user's records beyond k are left out before anything is computed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -78,8 +79,7 @@ def _pieces(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _by_user(rows: Units, users: Sequence[Value], *, records: int) -> Units:
-    # A float that is not a number is unlike every other, itself too, and so names nobody.
-    without = sum(user is None or user == "" or user != user for user in users)  # noqa: PLR0124
+    without = sum(map(_nameless, users))
     if without:
         raise TrainingError(f"{without} rows name no user, so nothing protects whom they are about")
     places: dict[Value, list[int]] = {}
@@ -92,3 +92,7 @@ def _by_user(rows: Units, users: Sequence[Value], *, records: int) -> Units:
         features[unit, : len(kept)] = rows.features[kept]
         labels[unit, : len(kept)] = rows.labels[kept]
     return Units(features=features, labels=labels)
+
+
+def _nameless(user: Value) -> bool:
+    return user is None or user == "" or (isinstance(user, float) and math.isnan(user))

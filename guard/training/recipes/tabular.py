@@ -15,8 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from guard.training.recipe import Category, Feature, Number, Recipe, Scale
+from guard.training.state import TrainerState
 
-__all__ = ["IGNORED", "Value", "as_text", "encode", "label_index", "probabilities", "width"]
+__all__ = [
+    "IGNORED",
+    "Value",
+    "as_text",
+    "encode",
+    "feature_width",
+    "label_index",
+    "probabilities",
+    "weights_of",
+    "width",
+]
 
 Value = str | int | float | None
 IGNORED = -100
@@ -52,6 +63,12 @@ def as_text(value: Value) -> str:
 def label_index(recipe: Recipe) -> dict[str, int]:
     """Return the number of each class."""
     return {name: index for index, name in enumerate(recipe.target.classes)}
+
+
+def weights_of(recipe: Recipe, state: TrainerState) -> NDArray[np.float32]:
+    """Return the trained weights, one row a class."""
+    released = state.released(averaging=recipe.schedule.averaging)
+    return released.reshape(len(recipe.target.classes), width(recipe))
 
 
 def probabilities(features: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from guard.training.noise import Noise
 from guard.training.plan import TrainingPlan
 from guard.training.recipes.tabular import IGNORED, width
 from guard.training.sampler import Sampler
-from guard.training.trainer import Assemble, Mechanics, Trainer, linear_model
+from guard.training.trainer import Assemble, Mechanics, Trainer, model_for
 from guard.training.units import Units
 
 __all__ = ["SIGNIFICANCE", "Bench", "Chosen", "Silence"]
@@ -70,7 +70,7 @@ class Bench:
 
     def model(self) -> nn.Module:
         """Return the plan's own model, untrained."""
-        return linear_model(self.width, self.classes)
+        return model_for(self.plan.recipe)
 
     def trainer(
         self,

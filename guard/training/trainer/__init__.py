@@ -2,7 +2,7 @@
 
 from guard.training.trainer.descent import Progress, Trainer, Watch
 from guard.training.trainer.mechanics import Assemble, Mechanics, assemble
-from guard.training.trainer.models import linear_model, two_layer_model
+from guard.training.trainer.models import linear_model, model_for, two_layer_model
 
 __all__ = [
     "Assemble",
@@ -12,5 +12,6 @@ __all__ = [
     "Watch",
     "assemble",
     "linear_model",
+    "model_for",
     "two_layer_model",
 ]

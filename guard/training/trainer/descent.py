@@ -34,9 +34,19 @@ SMALL = 1_000_000
 class Progress:
     """How far a run is. ``executed``: steps that count as run, re-run ones twice."""
 
+    plan: TrainingPlan
     done: int
-    steps: int
     executed: int
+
+    @property
+    def steps(self) -> int:
+        """How many steps are to be done."""
+        return self.plan.recipe.schedule.steps
+
+    @property
+    def epsilon(self) -> float:
+        """What the executed steps cost, computed when somebody asks."""
+        return self.plan.spent(self.executed)
 
 
 class Watch(Protocol):
@@ -111,7 +121,6 @@ class Trainer:
 
     def run(self, watch: Watch) -> TrainerState:
         """Run until the plan is done, cancelled, or without a step left that is paid for."""
-        schedule = self._plan.recipe.schedule
         while (todo := self._next_steps()) and not watch.cancelled():
             self._executed += todo
             watch.ahead(self._executed)
@@ -120,7 +129,7 @@ class Trainer:
                     return self.state()
                 self._step()
             watch.keep(self.state())
-            watch.progress(Progress(done=self._done, steps=schedule.steps, executed=self._executed))
+            watch.progress(Progress(plan=self._plan, done=self._done, executed=self._executed))
         return self.state()
 
     def state(self) -> TrainerState:
