@@ -47,7 +47,8 @@ class Act:
                 )
             if self.verb == "set":
                 new = budget(epsilon=4.0 + self.amount / 1000, order=4 + self.which)
-                return store.set_budget(new, principal="local:7")
+                store.set_budget(new, principal="local:7")
+                return None
             return VERBS[self.verb](store, store.reservation(name), self.amount)
         except GuardError as error:
             return type(error), getattr(error, "largest", None)
