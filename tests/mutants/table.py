@@ -34,19 +34,109 @@ def mutant(name: str, file: str, old: str, new: str, node: str) -> Mutant:
     return Mutant(name=name, changes=(Change(file=file, old=old, new=new),), node=node)
 
 
+ORDER = "tests/mutants/nodes/test_order.py"
+BATCH = "tests/unit/audit/test_batch.py"
+EXCHANGE = "guard/pipeline/exchange.py"
+
 MUTANTS = (
+    mutant(
+        "the body is logged",
+        EXCHANGE,
+        "        trail = Trail(exchange=incoming.exchange",
+        "        print(incoming.body)\n        trail = Trail(exchange=incoming.exchange",
+        f"{ORDER}::test_nothing_is_printed",
+    ),
+    mutant(
+        "what is sent is not what was screened",
+        EXCHANGE,
+        "            body=protected.body,\n            caller_authorization",
+        "            body=incoming.body,\n            caller_authorization",
+        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte",
+    ),
+    Mutant(
+        name="the intent is recorded after the body left",
+        changes=(
+            Change(
+                file=EXCHANGE,
+                old="receipt = await self._intend(who, trail, protected, target)  # 7",
+                new="receipt = None",
+            ),
+            Change(
+                file=EXCHANGE,
+                old="stamp = replace(stamp,",
+                new="await self._intend(who, trail, protected, target)\n            stamp = replace(stamp,",
+            ),
+        ),
+        node=f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte",
+    ),
+    mutant(
+        "an answer is given before its outcome is durable",
+        "guard/pipeline/answer.py",
+        "    await record(context.trail.outcome(note))\n    ended(note)\n    return",
+        "    import asyncio\n\n    asyncio.ensure_future(record(context.trail.outcome(note)))\n    return",
+        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte[plain]",
+    ),
+    mutant(
+        "a stream ends before its outcome is durable",
+        "guard/pipeline/stream.py",
+        "            await self._record(end)\n            yield last\n",
+        "            yield last\n            await self._record(end)\n",
+        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte[streamed]",
+    ),
+    mutant(
+        "a position is skipped",
+        "guard/upstream/positions.py",
+        "encoding=Encoding.KEY)\n    FREE.walk(value, position, path, places, by_caller=by_caller)",
+        "encoding=Encoding.KEY)",
+        "tests/unit/upstream/test_positions.py::test_free_json_notes_every_string_key_and_long_number",
+    ),
+    mutant(
+        "an object key is not screened",
+        "guard/upstream/positions.py",
+        "    if key:\n        places.add(key",
+        "    if not key:\n        places.add(key",
+        "tests/unit/upstream/test_positions.py::test_free_json_notes_every_string_key_and_long_number",
+    ),
+    mutant(
+        "of two equal keys the first counts",
+        "guard/upstream/json_text.py",
+        "value = _decoder.decode(body)",
+        'value = __import__("json").loads(body, object_pairs_hook=lambda pairs: dict(reversed(pairs)))',
+        "tests/unit/upstream/test_json_text.py::test_duplicate_keys_the_last_counts_in_the_place_of_the_first",
+    ),
+    mutant(
+        "a value is restored inside an address",
+        "guard/protection/sinks.py",
+        "        if self._lost or CONTINUES.match(right):\n            return False\n",
+        "        return True\n",
+        "tests/benchmarks/test_exfiltration.py::test_no_original_reaches_a_sink_that_is_not_allowed",
+    ),
+    mutant(
+        "a leaf is dropped",
+        "guard/audit/batch.py",
+        "    transaction.write(working.writes)\n",
+        "    del working.writes.leaves[2:3]\n    transaction.write(working.writes)\n",
+        f"{BATCH}::test_a_batch_gets_consecutive_indices_and_times_that_rise",
+    ),
+    mutant(
+        "a limit is counted outside of the transaction",
+        "guard/audit/batch.py",
+        "        self._counters[counter] = self.writes.counters[counter] = value",
+        "        self.writes.counters[counter] = value",
+        f"{BATCH}::test_the_last_free_place_goes_to_one_of_a_batch",
+    ),
     mutant(
         "a salt is used twice",
         "guard/audit/leaf.py",
         "salt = entropy[number * SALT : (number + 1) * SALT]",
         "salt = entropy[:SALT]",
-        "tests/unit/audit/test_leaf.py",
+        "tests/unit/audit/test_leaf.py::test_the_same_value_has_another_commitment_under_another_salt",
     ),
     mutant(
         "a gap is written for a living process",
         "guard/audit/lease.py",
         "    except BlockingIOError:\n        return True\n",
         "    except BlockingIOError:\n        return False\n",
-        "tests/unit/audit/test_lease.py::test_a_lease_lives_until_it_is_released",
+        "tests/unit/audit/test_housekeeping.py::test_exchanges_of_living_processes_are_left_alone",
     ),
 )
