@@ -7,6 +7,7 @@ all other damage is listed and the check goes on. A worker may write meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -84,15 +85,26 @@ def fsck(
     checks: dict[str, verify.LogCheck] = {}
     for log in store.logs():
         checking = _Checking(store, log, public, opener, report)
-        try:
+        with _listed(report, f"log {log}"):
             checks[log] = checking.run(progress)
-        except verify.VerificationFailed as failure:
-            report.found(str(failure))
     for table, count in store.orphans().items():
         if count:
             report.found(f"{count} rows of table {table} belong to no entry of a log")
-    _check_open(store, checks, alive, report)
+    with _listed(report, "table open_exchange"):
+        _check_open(store, checks, alive, report)
     return report
+
+
+@contextmanager
+def _listed(report: Report, what: str) -> Iterator[None]:
+    """List what ends a part of the check."""
+    try:
+        yield
+    except verify.VerificationFailed as failure:
+        report.found(str(failure))
+    except (TypeError, ValueError, AttributeError) as error:
+        # SQLite keeps any type in any column; Guard never writes another one.
+        report.found(f"{what}: a column holds another type than its own ({type(error).__name__})")
 
 
 class _Checking:

@@ -80,7 +80,11 @@ def decode(data: bytes, where: str):
         value = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise VerificationFailed(where + ": not JSON") from None
-    if encode(value) != data:
+    try:
+        again = encode(value)
+    except VerificationFailed as failure:
+        raise VerificationFailed("%s: %s" % (where, failure)) from None
+    if again != data:
         raise VerificationFailed(where + ": not in canonical form")
     return value
 
