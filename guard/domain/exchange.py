@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = ["Encoding", "Part", "PartKind", "Replacement", "Target"]
@@ -39,7 +39,7 @@ class Part:
 
     index: int
     position: str
-    text: str
+    text: str = field(repr=False)
     kind: PartKind
     encoding: Encoding
     by_caller: bool
@@ -51,7 +51,7 @@ class Replacement:
 
     start: int
     end: int
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

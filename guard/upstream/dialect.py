@@ -227,15 +227,22 @@ class StreamWriter(Protocol):
 
 
 class Dialect(Protocol):
-    """One provider protocol. ``path`` is appended to the provider's base URL."""
+    """One provider protocol; ``name`` is its word in ``guard.yaml``."""
 
     @property
-    def path(self) -> str:
-        """Where the provider serves the endpoint, below its base URL."""
+    def name(self) -> str:
+        """Which providers speak it."""
         ...
 
-    def read(self, body: bytes, limits: BodyLimits) -> Reading:
-        """Parse a request. Raises ``InvalidRequest``."""
+    def path(self, model: str) -> str:
+        """Return where a provider serves the endpoint, below its base URL."""
+        ...
+
+    def read(self, body: bytes, limits: BodyLimits, *, named: str | None = None) -> Reading:
+        """Parse a request. ``named``: the model in the path, where it stands there.
+
+        Raises ``InvalidRequest``.
+        """
         ...
 
     def read_answer(self, body: bytes) -> AnswerDocument:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -29,15 +30,37 @@ READ_CHUNK = 65_536
 Credential = Callable[[Provider, str | None], str | None]
 
 
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
 def _forbidden(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_link_local
+    """Whether an address is link-local, or an IPv6 form of one that is."""
+    known = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(known, ipaddress.IPv6Address):
+        inner = known.ipv4_mapped or known.sixtofour
+        if inner is None and known in NAT64:
+            inner = ipaddress.IPv4Address(known.packed[-4:])
+        if inner is not None:
+            return inner.is_link_local
+    return known.is_link_local
+
+
+def _written_address(host: str) -> str | None:
+    """Return the address that a host is, in any form that a resolver takes, or ``None`` for a name."""
+    if ":" in host:
+        return host
+    try:
+        # Also 2852039166, 0xA9FEA9FE and 0251.0376.0251.0376.
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        return None
 
 
 class _Resolver(AbstractResolver):
     """Resolves names, but never to a link-local address."""
 
-    def __init__(self) -> None:
-        self._inner = DefaultResolver()
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -86,10 +109,16 @@ class _HttpAnswer:
 
 
 class HttpUpstream:
-    """Implements ``provider.Upstream``. ``credential`` gives the authorization header's value."""
+    """Implements ``provider.Upstream``. ``credential`` gives the authorization header's value.
 
-    def __init__(self, credential: Credential) -> None:
+    ``resolver`` makes what turns names into addresses.
+    """
+
+    def __init__(
+        self, credential: Credential, *, resolver: Callable[[], AbstractResolver] = DefaultResolver
+    ) -> None:
         self._credential = credential
+        self._resolver = resolver
         self._sessions: dict[Provider, aiohttp.ClientSession] = {}
 
     async def send(
@@ -97,7 +126,8 @@ class HttpUpstream:
     ) -> _HttpAnswer:
         """Send and wait for the answer's head."""
         url = URL(provider.base_url.rstrip("/") + path)
-        self._refuse_literal(url)
+        for address in (url, URL(provider.proxy or "")):
+            self._refuse_literal(address)
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
         authorization = self._credential(provider, caller_authorization)
         if authorization:
@@ -115,7 +145,7 @@ class HttpUpstream:
             raise UpstreamRejected(
                 f"the provider {provider.name} answered with status {status}",
                 status=status,
-                retry_after=int(retry_after) if retry_after.isdigit() and len(retry_after) < 5 else None,  # noqa: PLR2004 (under three hours)
+                retry_after=_seconds(retry_after),
             )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             response.close()
@@ -124,11 +154,8 @@ class HttpUpstream:
 
     @staticmethod
     def _refuse_literal(url: URL) -> None:
-        try:
-            forbidden = _forbidden(url.host or "")
-        except ValueError:
-            return
-        if forbidden:
+        address = _written_address(url.host or "")
+        if address and _forbidden(address):
             raise UpstreamUnavailable("link-local addresses are never called")
 
     def _session(self, provider: Provider) -> aiohttp.ClientSession:
@@ -139,7 +166,7 @@ class HttpUpstream:
             if provider.ca:
                 context = ssl.create_default_context(cafile=provider.ca)
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=POOL, ssl=context, resolver=_Resolver()),
+                connector=aiohttp.TCPConnector(limit=POOL, ssl=context, resolver=_Resolver(self._resolver())),
                 timeout=aiohttp.ClientTimeout(
                     total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
                 ),
@@ -155,6 +182,11 @@ class HttpUpstream:
         """Close every connection."""
         sessions, self._sessions = self._sessions, {}
         await asyncio.gather(*(session.close() for session in sessions.values()))
+
+
+def _seconds(retry_after: str) -> int | None:
+    """Return the seconds of a header, if it has so many and they are under three hours."""
+    return int(retry_after) if re.fullmatch(r"[0-9]{1,4}", retry_after) else None
 
 
 def _translated(error: BaseException) -> UpstreamError:

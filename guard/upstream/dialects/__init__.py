@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from guard.upstream.dialect import AnswerDocument, Dialect, Reading, StreamReader, StreamWriter
 from guard.upstream.dialects import openai_answer, openai_chat
+from guard.upstream.dialects.open_inference import OpenInference
 from guard.upstream.dialects.openai_stream import ChatStreamReader, ChatStreamWriter
 from guard.upstream.json_text import BodyLimits
 
@@ -16,9 +17,12 @@ __all__ = ["DIALECTS"]
 class _OpenAIChat:
     """Chat Completions as a dialect."""
 
-    path = "/chat/completions"
+    name = "openai"
 
-    def read(self, body: bytes, limits: BodyLimits) -> Reading:
+    def path(self, model: str) -> str:  # noqa: ARG002 (the body names it)
+        return "/chat/completions"
+
+    def read(self, body: bytes, limits: BodyLimits, *, named: str | None = None) -> Reading:  # noqa: ARG002
         return openai_chat.read(body, limits)
 
     def read_answer(self, body: bytes) -> AnswerDocument:
@@ -28,5 +32,7 @@ class _OpenAIChat:
         return ChatStreamReader(), ChatStreamWriter(include_usage=reading.include_usage)
 
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType({"openai.chat": _OpenAIChat()})
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {"openai.chat": _OpenAIChat(), "open-inference.infer": OpenInference()}
+)
 """Dialects by route."""
