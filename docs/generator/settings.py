@@ -36,6 +36,7 @@ VARIABLES = {
     "GUARD_CONFIG": "where `guard.yaml` stands, if not in the data directory",
     "GUARD_WORKERS": "worker processes; unset is one a core, at most four",
     "GUARD_DEMO_PORT": "the demo model's port on 127.0.0.1; 0 takes a free one",
+    "GUARD_MODELS_PORT": "the model server's port on 127.0.0.1; 0 takes a free one",
     "GUARD_LOG_LEVEL": "`debug`, `info`, `warning` or `error`",
     "GUARD_KEYRING": "the root key, base64 of 32 bytes; then the keyring file does not hold it",
 }
@@ -45,8 +46,8 @@ NOT_IN_SETTINGS = ("GUARD_KEYRING",)
 GUARD_YAML = {
     "providers": "places that serve models, a list",
     "name": "a name (of a provider, model or application); a model's may hold `*`",
-    "dialect": "the protocol of a provider: `openai`",
-    "base_url": "the address of a provider, ending in `/v1` for OpenAI's protocol, or `builtin:demo`",
+    "dialect": "the protocol of a provider: `openai`, or `open-inference` for tensors",
+    "base_url": "the address of a provider, ending in `/v1` for OpenAI's protocol; `builtin:demo`, `builtin:models`",
     "credential": "`env:NAME`, `file:PATH`, `secret:NAME` or `caller` (the caller's own)",
     "region": "a word that policies can speak about; default `local`",
     "ca": "a PEM file with the certificates to trust instead of the system's",

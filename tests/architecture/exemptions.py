@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 LIST = Path(__file__).with_name("exemptions.toml")
 COMMAND = ".venv/bin/python -m tests.architecture.exemptions --write"
 FOLDERS = ("guard", "tests", "benchmarks", "migrations", "docs")
-KINDS = ("noqa", "type-ignore", "any", "skip", "xfail", "contract", "long")
+KINDS = ("noqa", "type-ignore", "any", "skip", "xfail", "sleep", "contract", "long")
 MISSING = "REASON MISSING"
 LONGEST = 450
 """Lines that a file of the package may have."""
@@ -53,7 +53,8 @@ def found(root: Path = ROOT) -> dict[Key, list[str]]:
     for path in _files(root):
         file = path.relative_to(root).as_posix()
         text = path.read_text(encoding="utf-8")
-        for kind, rule, reason in (*_comments(text), *_names(text), *_length(file, text)):
+        suspended = (*_comments(text), *_names(text), *_sleeps(file, text), *_length(file, text))
+        for kind, rule, reason in suspended:
             all_of_them.setdefault((kind, file, rule), []).append(reason)
     for rule in _ignored_imports(root / "pyproject.toml"):
         all_of_them.setdefault(("contract", "pyproject.toml", rule), []).append("")
@@ -96,6 +97,19 @@ def _is_pytest(node: ast.expr) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr == "mark"
     return isinstance(node, ast.Name) and node.id in ("pytest", "mark", "self", "unittest")
+
+
+def _sleeps(file: str, text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield where a test waits for time to pass; ``asyncio.sleep(0)`` only lets others run."""
+    for node in ast.walk(ast.parse(text)) if file.startswith("tests/") else ():
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            yield from (("sleep", "time.sleep", "") for name in node.names if name.name == "sleep")
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sleep"
+        ):
+            argument = node.args[0] if node.args else None
+            if not (isinstance(argument, ast.Constant) and argument.value == 0):
+                yield "sleep", ast.unparse(node.func), ""
 
 
 def _length(file: str, text: str) -> Iterator[tuple[str, str, str]]:

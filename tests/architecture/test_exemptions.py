@@ -21,6 +21,14 @@ def test_a() -> None:
     pytest.importorskip("nothing")
 """
 
+SLOW = """
+import asyncio, time
+from time import sleep
+time.sleep(0.1)
+async def f(): await asyncio.sleep(1)
+async def g(): await asyncio.sleep(0)
+"""
+
 
 def test_every_exemption_is_listed_with_its_count() -> None:
     now, known = found(), listed(LIST.read_text())
@@ -50,6 +58,8 @@ def test_nothing_is_overlooked(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[[tool.importlinter.contracts]]\nid = "order"\nignore_imports = ["guard.a -> guard.b"]\n'
     )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_slow.py").write_text(SLOW)
     counts = {key: len(reasons) for key, reasons in found(tmp_path).items()}
     sample = "guard/sample.py"
     assert counts == {
@@ -60,6 +70,8 @@ def test_nothing_is_overlooked(tmp_path: Path) -> None:
         ("skip", sample, "skip"): 1,
         ("skip", sample, "importorskip"): 1,
         ("xfail", sample, "xfail"): 1,
+        ("sleep", "tests/test_slow.py", "time.sleep"): 2,
+        ("sleep", "tests/test_slow.py", "asyncio.sleep"): 1,
         ("long", "guard/long.py", "over 450 lines"): 1,
         ("contract", "pyproject.toml", "order: guard.a -> guard.b"): 1,
     }
