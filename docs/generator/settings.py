@@ -47,7 +47,7 @@ GUARD_YAML = {
     "providers": "places that serve models, a list",
     "name": "a name (of a provider, model or application); a model's may hold `*`",
     "dialect": "the protocol of a provider: `openai`, or `open-inference` for tensors",
-    "base_url": "the address of a provider, ending in `/v1` for OpenAI's protocol; `builtin:demo`, `builtin:models`",
+    "base_url": "its address, ending in `/v1` for OpenAI's protocol; or `builtin:demo`, `builtin:models`",
     "credential": "`env:NAME`, `file:PATH`, `secret:NAME` or `caller` (the caller's own)",
     "region": "a word that policies can speak about; default `local`",
     "ca": "a PEM file with the certificates to trust instead of the system's",
