@@ -100,16 +100,24 @@ def places(value: Json, path: Place = ()) -> Iterator[Place]:
             yield from places(member, (*path, number))
 
 
+def at(root: Json, path: Place) -> Json:
+    """Return the value at a path."""
+    for step in path:
+        if isinstance(root, dict):
+            root = root[str(step)]
+        elif isinstance(root, list):
+            root = root[int(step)]
+    return root
+
+
 def put(root: JsonObject, path: Place, value: Json) -> JsonObject:
     """Return a copy with ``value`` at ``path``; a new key in an object, appended to a list."""
     changed = copy.deepcopy(root)
-    at: Json = changed
-    for step in path[:-1]:
-        at = at[step]  # type: ignore[index, call-overload]
-    if isinstance(at, list) and path[-1] == len(at):
-        at.append(value)
-    else:
-        at[path[-1]] = value  # type: ignore[index, call-overload]
+    holder = at(changed, path[:-1])
+    if isinstance(holder, dict):
+        holder[str(path[-1])] = value
+    elif isinstance(holder, list):
+        holder[int(path[-1]) :] = [value, *holder[int(path[-1]) + 1 :]]
     return changed
 
 
@@ -140,13 +148,11 @@ def hidden(draw: st.DrawFn) -> Json:
 def spots(draw: st.DrawFn, root: JsonObject) -> Place:
     """Draw a place: one that is there, a new member of an object, or the end of a list."""
     path = draw(st.sampled_from(sorted(places(root), key=str)))
-    at: Json = root
-    for step in path:
-        at = at[step]  # type: ignore[index, call-overload]
-    if isinstance(at, dict) and draw(st.booleans()):
+    value = at(root, path)
+    if isinstance(value, dict) and draw(st.booleans()):
         return (*path, draw(names))
-    if isinstance(at, list) and draw(st.booleans()):
-        return (*path, len(at))
+    if isinstance(value, list) and draw(st.booleans()):
+        return (*path, len(value))
     return path or ("model",)
 
 

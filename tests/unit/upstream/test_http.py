@@ -38,10 +38,14 @@ BODY = b'{"a":1}'
 Value = TypeVar("Value")
 
 
-def provider(url: str, **members: object) -> Provider:
+PATIENCE = Timeouts(connect=2, read=2, total=5)
+
+
+def provider(
+    url: str, *, timeouts: Timeouts = PATIENCE, ca: str | None = None, proxy: str | None = None
+) -> Provider:
     """Return a provider with short patience."""
-    settings: dict[str, object] = {"timeouts": Timeouts(connect=2, read=2, total=5), **members}
-    return Provider(name="p", dialect="openai", base_url=url, **settings)  # type: ignore[arg-type]
+    return Provider(name="p", dialect="openai", base_url=url, timeouts=timeouts, ca=ca, proxy=proxy)
 
 
 @asynccontextmanager
@@ -72,11 +76,11 @@ def run(work: Coroutine[object, object, Value]) -> Value:
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
-async def failure(behaviour: Behaviour, **members: object) -> GuardError:
+async def failure(behaviour: Behaviour, timeouts: Timeouts = PATIENCE) -> GuardError:
     """Return what a call of a provider that behaves so fails with."""
     async with serving(behaviour) as server:
         with pytest.raises(GuardError) as failed:
-            await ask(provider(server.url, **members))
+            await ask(provider(server.url, timeouts=timeouts))
         return failed.value
 
 
@@ -416,7 +420,7 @@ def test_a_credential_that_is_missing_stops_before_anything_is_sent() -> None:
 
 def errors_of_the_library() -> list[type[BaseException]]:
     """Return every error that the HTTP library defines."""
-    found = [
+    found: list[type[BaseException]] = [
         member
         for _, member in inspect.getmembers(aiohttp.client_exceptions, inspect.isclass)
         if issubclass(member, aiohttp.ClientError)

@@ -19,6 +19,7 @@ from guard.upstream.dialect import (
     ToolDelta,
 )
 from guard.upstream.dialects.openai_stream import ChatStreamReader, ChatStreamWriter
+from guard.upstream.json_text import JsonObject
 
 
 def events(*chunks: object, opened: bool = False) -> list[StreamEvent]:
@@ -104,7 +105,7 @@ def test_an_end_usage_and_the_terminator() -> None:
         "prompt_tokens_details": {"cached_tokens": 2, "why": "text", "deep": {"er": {"n": 1}}},
     }
     told = events(chunk({}, "tool_calls"), {"choices": [], "usage": usage}, "[DONE]")
-    counts = {
+    counts: JsonObject = {
         "prompt_tokens": 3,
         "completion_tokens": 4,
         "total_tokens": 7,
