@@ -112,6 +112,20 @@ MUTANTS = (
         "tests/benchmarks/test_exfiltration.py::test_no_original_reaches_a_sink_that_is_not_allowed",
     ),
     mutant(
+        "a redirect is followed",
+        "guard/upstream/http.py",
+        "allow_redirects=False",
+        "allow_redirects=True",
+        "tests/unit/upstream/test_http.py::test_no_redirect_is_followed",
+    ),
+    mutant(
+        "a link-local address is called",
+        "guard/upstream/http.py",
+        "    return known.is_link_local\n",
+        "    return False\n",
+        "tests/unit/upstream/test_http.py::test_link_local_addresses_are_never_called_in_whatever_form",
+    ),
+    mutant(
         "a leaf is dropped",
         "guard/audit/batch.py",
         "    transaction.write(working.writes)\n",
