@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from guard.domain.exchange import PartKind
@@ -211,6 +211,7 @@ def test_writing_without_changes_gives_the_same_value_in_the_same_order(place: P
 def test_writing_changes_what_was_changed_and_nothing_else(
     place: Place, value: Json, data: st.DataObject
 ) -> None:
+    assume(place != ("stream_options",))  # written anew for metering, whatever stood there
     body = put(BODY, place, value)
     try:
         reading = read(json.dumps(body).encode(), LIMITS)
