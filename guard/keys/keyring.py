@@ -94,19 +94,19 @@ class Keyring:
         except ValueError:
             raise ConfigurationError(f"the root key is not the base64 of {KEY} bytes") from None
         keyring = cls(path, provider, clock=clock)
-        keyring._try_root()
+        keyring._try_all()
         return keyring
 
-    def _try_root(self) -> None:
-        """Unwrap one key, if there is one, so that a wrong root is known at the start."""
+    def _try_all(self) -> None:
+        """Unwrap every key: with a wrong root or a damaged name, new keys would be made in silence."""
         for name, wrapped in self._wrapped().items():
             try:
                 self._unwrap(name, wrapped)
             except DecryptionFailed:
                 raise ConfigurationError(
-                    f"the root key does not open {self._path}; is {ROOT} the one of this installation?"
+                    f"a key in {self._path} cannot be opened: the file is damaged, then restore it from a "
+                    f"backup, or {ROOT} is not the root key of this installation"
                 ) from None
-            return
 
     def epoch(self) -> str:
         """Return the current shred epoch, ``YYYY-MM`` in UTC."""
