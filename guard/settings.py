@@ -22,9 +22,9 @@ PREFIX = "GUARD_"
 class Settings(BaseSettings):
     """Where Guard listens and keeps its things. Relative paths are made absolute.
 
-    ``workers``: processes, ``None`` for one a core, at most four. ``demo_port``: port of
-    the demo model on 127.0.0.1; 0 lets ``guard serve`` take a free one, which it hands
-    to its workers in this same setting.
+    ``workers``: processes, ``None`` for one a core, at most four. ``demo_port`` and
+    ``models_port``: ports of the demo model and of the model server on 127.0.0.1; 0 lets
+    ``guard serve`` take a free one, which it hands to its workers in this same setting.
     """
 
     model_config = SettingsConfigDict(
@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     config: Path | None = None
     workers: int | None = Field(default=None, ge=1, le=64)
     demo_port: int = Field(default=0, ge=0, le=65535)
+    models_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("data_dir", "config")

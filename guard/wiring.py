@@ -22,13 +22,14 @@ from guard.audit.log import Log
 from guard.domain.event import Record
 from guard.domain.principal import Principal
 from guard.errors import AuthenticationError, ConfigurationError
-from guard.gateway.asgi import ModelEndpoints
+from guard.gateway.asgi import ASGIApp, ModelEndpoints
 from guard.gateway.operations import operations_app
 from guard.pipeline.authorize import usable_models
 from guard.pipeline.exchange import Gate
 from guard.pipeline.memo import FindingMemo
 from guard.pipeline.snapshot import Snapshot, SnapshotSource
 from guard.pipeline.strangers import Strangers
+from guard.registry.providers import DEMO, MODELS
 from guard.settings import Settings
 from guard.storage.installation import Installation, new_id, open_installation
 from guard.storage.truth import FileTruth
@@ -37,7 +38,7 @@ from guard.upstream.credentials import Credentials
 from guard.upstream.http import HttpUpstream
 from guard.upstream.json_text import BodyLimits
 
-__all__ = ["Services", "build"]
+__all__ = ["Services", "build", "build_model_server"]
 
 REFRESH_SECONDS = 0.5
 ROUND_SECONDS = 1.0
@@ -48,11 +49,11 @@ METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 class Services:
     """Everything that one worker runs."""
 
-    def __init__(self, installation: Installation, *, workers: int, demo_url: str | None) -> None:
+    def __init__(self, installation: Installation, *, workers: int, builtin: Mapping[str, str]) -> None:
         configuration = installation.configuration
         self._installation = installation
         self._workers = workers
-        self._truth = FileTruth(configuration, installation.keys, demo_url=demo_url)
+        self._truth = FileTruth(configuration, installation.keys, installation.models, builtin=builtin)
         self._source = SnapshotSource(self._truth, source=configuration.policies_source)
         self._store = installation.open_log_store()
         boot = new_id()
@@ -270,5 +271,19 @@ def build(settings: Settings) -> Services:
     Raises ``ConfigurationError`` and ``KeyUnavailable``, each with what to do.
     """
     installation = open_installation(settings.data_dir, settings.config_path)
-    demo_url = f"http://127.0.0.1:{settings.demo_port}/v1" if settings.demo_port else None
-    return Services(installation, workers=settings.workers or 1, demo_url=demo_url)
+    builtin = {}
+    if settings.demo_port:
+        builtin[DEMO] = f"http://127.0.0.1:{settings.demo_port}/v1"
+    if settings.models_port:
+        builtin[MODELS] = f"http://127.0.0.1:{settings.models_port}"
+    return Services(installation, workers=settings.workers or 1, builtin=builtin)
+
+
+def build_model_server(settings: Settings) -> ASGIApp:
+    """Put the model server together; it reads what is in production from the same installation."""
+    from guard.inference.app import make_app
+    from guard.inference.models import ServedModels
+    from guard.storage.served import StoredModels
+
+    installation = open_installation(settings.data_dir, settings.config_path)
+    return make_app(ServedModels(StoredModels(installation.models, installation.model_path)))

@@ -20,6 +20,7 @@ from guard.cli import (
     policy,
     screen,
     serve,
+    train,
 )
 from guard.errors import GuardError
 
@@ -33,6 +34,8 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("serve-worker", hidden=True)(serve.serve_worker)
 app.command("demo-model")(serve.demo_model)
+app.command("model-server")(serve.model_server)
+app.command("worker")(train.worker)
 app.command("demo")(demo.demo)
 app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
@@ -44,6 +47,7 @@ app.add_typer(log.app, name="log", help="Look at the log.")
 app.command("explain")(explain.explain)
 app.add_typer(dataset.app, name="dataset", help="Protect tables for training, and list them.")
 app.add_typer(budget.app, name="budget", help="Privacy budgets: set them, see what is spent.")
+app.add_typer(train.app, name="train", help="Train models with differential privacy.")
 app.add_typer(models.app, name="models", help="Trained models, their cards, and which is served.")
 
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +25,7 @@ from guard.settings import Settings
 if TYPE_CHECKING:
     from guard.gateway.asgi import ASGIApp
 
-__all__ = ["demo_model", "serve", "serve_on", "serve_worker"]
+__all__ = ["demo_model", "model_server", "serve", "serve_on", "serve_worker"]
 
 BACKLOG = 2048
 MAX_WORKERS = 4
@@ -39,6 +40,9 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one [8080]")] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes [one a core, at most 4]")] = None,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Run training jobs too, if the extra train is there")
+    ] = True,
 ) -> None:
     """Make what is missing and serve until Ctrl-C.
 
@@ -46,7 +50,8 @@ def serve(
     """
     from guard.cli.init import prepare
     from guard.cli.welcome import welcome
-    from guard.registry.configuration import uses_demo
+    from guard.registry.configuration import uses
+    from guard.registry.providers import DEMO, MODELS
 
     settings = choose(config=config, data_dir=data_dir, host=host, port=port, workers=workers)
     listener = _listen(settings.host, settings.port, _remedy(settings))
@@ -54,7 +59,12 @@ def serve(
     _need_valid(prepared.policies)
     with claim(settings.data_dir) as claimed:
         supervisor = Supervisor()
-        demo = _demo(supervisor, settings) if uses_demo(prepared.configuration) else None
+        demo = _demo(supervisor, settings) if uses(prepared.configuration, DEMO) else None
+        if uses(prepared.configuration, MODELS) and find_spec("onnxruntime"):
+            _models(supervisor, settings)
+        if worker and find_spec("opacus"):
+            # Heavy libraries are loaded by the first job, not by the start.
+            supervisor.start(Child(name="worker", arguments=("worker", "--parent", str(os.getpid()))))
         count = _workers(supervisor, settings, listener)
         address = _address(settings, listener.getsockname()[1])
         announce(claimed, Running(address=address, demo=demo, pid=os.getpid()))
@@ -86,6 +96,13 @@ def _demo(supervisor: Supervisor, settings: Settings) -> str:
     os.environ["GUARD_DEMO_PORT"] = str(port)
     supervisor.start(_child("demo-model", listener))
     return f"http://127.0.0.1:{port}"
+
+
+def _models(supervisor: Supervisor, settings: Settings) -> None:
+    """Start the model server; the workers learn its port from the environment."""
+    listener = _listen("127.0.0.1", settings.models_port, "choose another GUARD_MODELS_PORT, or 0")
+    os.environ["GUARD_MODELS_PORT"] = str(listener.getsockname()[1])
+    supervisor.start(_child("model-server", listener))
 
 
 def _workers(supervisor: Supervisor, settings: Settings, listener: socket.socket) -> int:
@@ -151,6 +168,30 @@ def demo_model(
     else:
         listener = socket.socket(fileno=descriptor)
     serve_on(make_app(), listener)
+
+
+def model_server(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one")] = 8082,
+    data_dir: DataDir = None,
+    descriptor: Annotated[int | None, typer.Option(hidden=True)] = None,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve the models in production by the open inference protocol v2, on 127.0.0.1.
+
+    The gateway is its only caller: keys, policy and records are there.
+
+    Example: guard model-server --port 8082
+    """
+    if parent is not None:
+        die_with_parent(parent)
+    from guard.wiring import build_model_server
+
+    listener = (
+        _listen("127.0.0.1", port, f"try: guard model-server --port {port + 1}")
+        if descriptor is None
+        else socket.socket(fileno=descriptor)
+    )
+    serve_on(build_model_server(choose(data_dir=data_dir)), listener)
 
 
 def serve_on(app: ASGIApp, listener: socket.socket) -> None:

@@ -19,6 +19,10 @@ providers:
     dialect: openai
     base_url: builtin:demo   # a model inside Guard: it answers, and shows what it received
     region: local            # a word that policies can speak about
+  - name: own-models
+    dialect: open-inference
+    base_url: builtin:models # models trained here (guard train) that are in production
+    region: local
 
 # A real provider (guard init --provider openai writes these lines for you):
 #  - name: openai

@@ -65,9 +65,9 @@ class Shard:
 class Dataset:
     """A registered, protected copy.
 
-    ``id``: digest over identity, columns, transforms and unit. ``identity``: digest of the source's rows in any
-    order, so that a copy is known as one. ``root``: identity of the head of the lineage,
-    whose budget it spends. ``parent``: id of the dataset that it was made from.
+    ``id``: digest over identity, columns, transforms and unit. ``identity``: digest of the
+    source's rows in any order, so that a copy is known as one. ``root``: identity of the
+    head of the lineage, whose budget it spends. ``parent``: id of the dataset that it was made from.
     ``units``: how many privacy units it holds, a figure that is declared public.
     """
 

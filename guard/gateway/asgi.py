@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Protocol
 
 from guard.errors import AuthenticationError, GuardError, InvalidRequest
 from guard.gateway.credentials import Credential, check_query, read_credential
 from guard.gateway.headers import Header, read_headers, stamp_headers
-from guard.gateway.problems import openai_problem
+from guard.gateway.problems import problem_of
 from guard.pipeline.answer import StreamReply
 from guard.pipeline.result import Incoming, Result
 
@@ -29,6 +30,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ROUTES = {"/v1/chat/completions": "openai.chat"}
 """Model endpoints by path. Unknown endpoints are refused, never passed through."""
+INFER = re.compile(r"/v2/models/([A-Za-z0-9._-]{1,64})/infer")
+"""The one endpoint whose path names the model."""
 
 ENCODED = "encoded request bodies are not read; send it without Content-Encoding"
 NOBODY = Credential(key=None, caller_authorization=None)
@@ -55,14 +58,14 @@ class ModelEndpoints:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        route = ROUTES.get(str(scope.get("path"))) if scope["type"] == "http" else None
+        route, named = _route(str(scope.get("path"))) if scope["type"] == "http" else (None, None)
         if route is None:
             await self._fallback(scope, receive, send)
             return
         with contextlib.suppress(_Left):
-            await self._serve(await self._incoming(scope, receive, route), receive, send)
+            await self._serve(await self._incoming(scope, receive, route, named), receive, send)
 
-    async def _incoming(self, scope: Scope, receive: Receive, route: str) -> Incoming:
+    async def _incoming(self, scope: Scope, receive: Receive, route: str, named: str | None) -> Incoming:
         headers: dict[str, str] = {}
         credential, body, problem = NOBODY, b"", None
         try:
@@ -83,6 +86,7 @@ class ModelEndpoints:
             credential=credential.key,
             caller_authorization=credential.caller_authorization,
             address=str(client[0]) if isinstance(client, (tuple, list)) else "",
+            named=named,
             problem=problem,
         )
 
@@ -133,13 +137,19 @@ class ModelEndpoints:
         result = await self._gate.exchange(incoming)
         headers = stamp_headers(result.stamp)
         if result.error is not None:
-            problem = openai_problem(result.error, reference=incoming.exchange)
+            problem = problem_of(result.error, route=incoming.route, reference=incoming.exchange)
             await _send_whole(send, problem.status, (*headers, *problem.headers), problem.body)
         elif isinstance(result.reply, StreamReply):
             await _send_stream(send, result.reply, headers)
         elif result.reply is not None:
             kind = (b"content-type", b"application/json")
             await _send_whole(send, 200, (*headers, kind), result.reply.body)
+
+
+def _route(path: str) -> tuple[str | None, str | None]:
+    """Return the route of a path, and the model that it names."""
+    infer = INFER.fullmatch(path)
+    return ("open-inference.infer", infer.group(1)) if infer else (ROUTES.get(path), None)
 
 
 def _check(method: str, headers: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ from guard.errors import (
     UpstreamUnavailable,
 )
 
-__all__ = ["Problem", "openai_problem"]
+__all__ = ["Problem", "openai_problem", "problem_of"]
 
 FINAL = (b"x-should-retry", b"false")
 
@@ -89,19 +89,35 @@ def _status(error: GuardError) -> tuple[int, str]:
     raise RuntimeError("the table above ends with the root of the tree")
 
 
+def problem_of(error: GuardError, *, route: str, reference: str) -> Problem:
+    """Render ``error`` for a caller of ``route``; ``reference`` is the exchange id."""
+    if route.startswith("open-inference."):
+        return _inference_problem(error, reference=reference)
+    return openai_problem(error, reference=reference)
+
+
 def openai_problem(error: GuardError, *, reference: str) -> Problem:
     """Render ``error`` in the OpenAI error format; ``reference`` is the exchange id."""
     status, kind = _status(error)
-    body = msgspec.json.encode(
-        {
-            "error": {
-                "message": f"{error.message} (ref {reference})",
-                "type": kind,
-                "param": error.position,
-                "code": error.code,
-            }
-        }
+    plain = {
+        "message": f"{error.message} (ref {reference})",
+        "type": kind,
+        "param": error.position,
+        "code": error.code,
+    }
+    return _rendered(error, status, {"error": plain})
+
+
+def _inference_problem(error: GuardError, *, reference: str) -> Problem:
+    """Render ``error`` as open inference has it: one text."""
+    where = f" at {error.position}" if error.position else ""
+    return _rendered(
+        error, _status(error)[0], {"error": f"{error.code}{where}: {error.message} (ref {reference})"}
     )
+
+
+def _rendered(error: GuardError, status: int, plain: object) -> Problem:
+    body = msgspec.json.encode(plain)
     headers: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
     if isinstance(error, LimitExceeded) or (
         isinstance(error, UpstreamRejected) and error.retry_after is not None

@@ -132,7 +132,7 @@ class Gate:
         request = read(who, incoming, self._limits)  # 2
         trail.purpose, trail.subject = request.declared.purpose, request.declared.subject
         self._shed(who.principal.key_id)
-        admitted = admit(who, request)  # 3
+        admitted = admit(who, request, DIALECTS[incoming.route].name)  # 3
         trail.model, trail.lineage = admitted.model, admitted.lineage
         findings = await screen(who, request, self._memo)  # 4
         trail.found(findings)
@@ -215,7 +215,7 @@ class Gate:
         provider = who.snapshot.governance.catalogue.providers[target.provider]
         return await self._upstream.send(
             provider,
-            path=DIALECTS[incoming.route].path,
+            path=DIALECTS[incoming.route].path(target.model),
             body=protected.body,
             caller_authorization=incoming.caller_authorization,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from guard.domain.catalogue import Model
 from guard.domain.decision import Decision, Direction, Operator
 from guard.domain.exchange import PartKind, Target
 from guard.domain.finding import Finding
@@ -75,7 +76,7 @@ def read(who: Who, incoming: Incoming, limits: BodyLimits) -> Read:
     if incoming.problem is not None:
         raise incoming.problem
     said = declared(incoming.headers, who.principal, who.application.classification)
-    reading = DIALECTS[incoming.route].read(incoming.body, limits)
+    reading = DIALECTS[incoming.route].read(incoming.body, limits, named=incoming.named)
     if said.subject is None and who.application.subject_field:
         said = replace(said, subject=_subject(reading, who.application.subject_field))
     return Read(reading=reading, declared=said)
@@ -91,8 +92,8 @@ def _subject(reading: Reading, name: str) -> str | None:
     return subject
 
 
-def admit(who: Who, read: Read) -> Admitted:
-    """Step 3. Raises ``PolicyDenied``."""
+def admit(who: Who, read: Read, dialect: str) -> Admitted:
+    """Step 3, for a caller that speaks ``dialect``. Raises ``PolicyDenied``."""
     governance = who.snapshot.governance
     model = resolve(governance.catalogue, read.reading.model)
     if model is None:
@@ -109,7 +110,16 @@ def admit(who: Who, read: Read) -> Admitted:
             code="model_not_allowed",
             rules=allowed.reasons,
         )
-    return Admitted(model=model.name, lineage=model.lineage, targets=model.targets)
+    return Admitted(model=model.name, lineage=model.lineage, targets=_speaking(who, model, dialect))
+
+
+def _speaking(who: Who, model: Model, dialect: str) -> tuple[Target, ...]:
+    """Return the targets that speak the caller's dialect; nothing is translated."""
+    providers = who.snapshot.governance.catalogue.providers
+    targets = tuple(target for target in model.targets if providers[target.provider].dialect == dialect)
+    if not targets:
+        raise PolicyDenied("this model is not served at this endpoint", code="model_not_allowed")
+    return targets
 
 
 async def screen(who: Who, read: Read, memo: FindingMemo) -> Findings:

@@ -16,8 +16,9 @@ __all__ = ["Incoming", "Result", "Stamp"]
 class Incoming:
     """A request as the gateway hands it over; ``headers`` have lower-case names.
 
-    ``problem``: why the gateway could not read it, so that the refusal is recorded like
-    every other; the body is empty then.
+    ``named``: the model that the path names, where it stands there. ``problem``: why the
+    gateway could not read it, so that the refusal is recorded like every other; the body is
+    empty then.
     """
 
     exchange: str
@@ -27,6 +28,7 @@ class Incoming:
     credential: str | None = field(repr=False)
     caller_authorization: str | None = field(repr=False)
     address: str
+    named: str | None = None
     problem: GuardError | None = None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from guard.errors import ConfigurationError
 
-__all__ = ["FIELDS", "check_card"]
+__all__ = ["ESTABLISHED", "FIELDS", "check_card"]
 
 FIELDS: Mapping[str, str] = {
     "purpose": "what the model is for",
@@ -24,9 +24,19 @@ FIELDS: Mapping[str, str] = {
 }
 """Required fields, and what each must say."""
 
+ESTABLISHED = frozenset({"data", "privacy"})
+"""Fields that the job itself fills in; people write the others."""
 
-def check_card(card: Mapping[str, str]) -> None:
-    """Raise ``ConfigurationError`` that lists every field that is missing, with what it must say."""
-    missing = [f"{name} ({meaning})" for name, meaning in FIELDS.items() if not card.get(name, "").strip()]
+
+def check_card(card: Mapping[str, str], *, given: frozenset[str] = frozenset()) -> None:
+    """Check that every field is there, but for those that are ``given`` later.
+
+    Raises ``ConfigurationError`` that lists what is missing, with what it must say.
+    """
+    missing = [
+        f"{name} ({meaning})"
+        for name, meaning in FIELDS.items()
+        if name not in given and not card.get(name, "").strip()
+    ]
     if missing:
         raise ConfigurationError("the model card lacks: " + "; ".join(missing))

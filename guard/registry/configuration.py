@@ -22,9 +22,9 @@ from guard.domain.exchange import Target
 from guard.domain.positioned import Node, problem, suggestion
 from guard.domain.principal import Application, Classification, Tools
 from guard.errors import ConfigurationError
-from guard.registry.providers import DEMO, read_provider
+from guard.registry.providers import read_provider
 
-__all__ = ["MAX_REPORT_DAYS", "Configuration", "load_configuration", "uses_demo"]
+__all__ = ["MAX_REPORT_DAYS", "Configuration", "load_configuration", "uses"]
 
 MAX_REPORT_DAYS = 30
 MAX_TOKENS = 10_000_000
@@ -62,9 +62,9 @@ class Configuration:
         return tuple(name for name in names if getattr(self, name) != getattr(other, name))
 
 
-def uses_demo(configuration: Configuration) -> bool:
-    """Return whether a provider is the built-in demo model."""
-    return any(provider.base_url == DEMO for provider in configuration.catalogue.providers.values())
+def uses(configuration: Configuration, builtin: str) -> bool:
+    """Return whether a provider is the built-in one at this address."""
+    return any(provider.base_url == builtin for provider in configuration.catalogue.providers.values())
 
 
 def load_configuration(path: Path, *, today: date | None = None) -> Configuration:

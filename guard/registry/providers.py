@@ -9,13 +9,17 @@ from urllib.parse import urlsplit
 from guard.domain.catalogue import Provider, Timeouts
 from guard.domain.positioned import Node, problem
 
-__all__ = ["DEMO", "read_provider"]
+__all__ = ["BUILTIN", "DEMO", "MODELS", "read_provider"]
 
 DEMO = "builtin:demo"
 """The address of the demo model, which the wiring turns into a real one."""
+MODELS = "builtin:models"
+"""The address of the model server, which serves the models that were trained here."""
+BUILTIN = {DEMO: "openai", MODELS: "open-inference"}
+"""Addresses inside Guard, and the dialect that each speaks."""
 
 DIALECTS = ("openai", "anthropic", "gemini", "azure-openai", "open-inference", "mcp")
-SPOKEN = frozenset({"openai"})
+SPOKEN = frozenset({"openai", "open-inference"})
 """Dialects of this version; the others are known words, so that the error is a clear one."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -37,8 +41,10 @@ def read_provider(node: Node, folder: Path) -> Provider:
     members.finish()
     if retention:
         raise problem(retention.place, "zero_retention comes later; leave it out")
-    if credential and base_url == DEMO:
-        raise problem(credential.place, "the demo model takes no credential")
+    if credential and base_url in BUILTIN:
+        raise problem(credential.place, f"{base_url} takes no credential")
+    if BUILTIN.get(base_url, dialect) != dialect:
+        raise problem(members.need("dialect").place, f"{base_url} speaks {BUILTIN[base_url]}")
     return Provider(
         name=name,
         dialect=dialect,
@@ -66,7 +72,7 @@ def _dialect(node: Node) -> str:
 
 
 def _address(node: Node) -> str:
-    return DEMO if node.text() == DEMO else _web_address(node)
+    return node.text() if node.text() in BUILTIN else _web_address(node)
 
 
 def _web_address(node: Node) -> str:

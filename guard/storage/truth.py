@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from guard.domain.canonical import Json, digest
 from guard.domain.catalogue import Catalogue, Provider
 from guard.errors import ConfigurationError
 from guard.identity.api_keys import KeyRecord, KeyStore
 from guard.pipeline.snapshot import Governance
 from guard.policy.check import ACCESS, SCREENING, TESTS, load_pack
 from guard.registry.configuration import Configuration, load_configuration
-from guard.registry.providers import DEMO
+from guard.registry.providers import BUILTIN, MODELS
+from guard.registry.versions import ModelStore, catalogued
 from guard.screening.engine import compile_screener
 
 __all__ = ["FileTruth", "read_pack"]
@@ -37,27 +39,33 @@ class _Mark:
 
 
 class FileTruth:
-    """Implements ``pipeline.snapshot.Truth``. ``demo_url`` is what ``builtin:demo`` stands for."""
+    """Implements ``pipeline.snapshot.Truth``.
+
+    ``builtin``: what ``builtin:demo`` and ``builtin:models`` stand for, if they run.
+    """
 
     def __init__(
         self,
         configuration: Configuration,
         keys: KeyStore,
+        models: ModelStore,
         *,
-        demo_url: str | None,
+        builtin: Mapping[str, str],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._started_with = configuration
         self._policies = configuration.policies_path
         self._keys = keys
-        self._demo_url = demo_url
+        self._models = models
+        self._builtin = builtin
         self._clock = clock
         self._marks: dict[Path, _Mark] = {}
 
     def governance_version(self) -> str:
         """Return a mark that changes with the content of any file, and only then."""
         paths = [self._started_with.path, self._policies / SCREENING, self._policies / ACCESS]
-        return "\n".join(f"{path} {self._mark(path)}" for path in paths)
+        marks = [f"{path} {self._mark(path)}" for path in paths]
+        return "\n".join([*marks, f"models {self._models.version()}"])
 
     def _mark(self, path: Path) -> str:
         try:
@@ -84,29 +92,48 @@ class FileTruth:
         # Also if the pack there is broken: its repair must be noticed.
         self._policies = configuration.policies_path
         policy, access = load_pack(read_pack(self._policies))
+        catalogue = self._with_models(self._located(configuration.catalogue))
         return Governance(
             policy=policy,
             access=access,
             access_digest=access.digest,
-            catalogue=self._located(configuration.catalogue),
-            catalogue_digest=configuration.digest,
+            catalogue=catalogue,
+            catalogue_digest=digest({"configuration": configuration.digest, "models": _lineages(catalogue)}),
             screener=compile_screener(policy.thresholds),
         )
 
     def _located(self, catalogue: Catalogue) -> Catalogue:
-        """Put the demo model's address in. Digests do not see it: it differs at each start."""
-        providers = {name: self._address(provider) for name, provider in catalogue.providers.items()}
+        """Put built-in addresses in. Digests do not see them: they differ at each start.
+
+        A built-in provider that does not run is left out, unless a model needs it.
+        """
+        needed = {target.provider for model in catalogue.models for target in model.targets}
+        providers = {
+            name: self._address(provider)
+            for name, provider in catalogue.providers.items()
+            if provider.base_url not in BUILTIN or provider.base_url in self._builtin or name in needed
+        }
         return replace(catalogue, providers=providers)
 
     def _address(self, provider: Provider) -> Provider:
-        if provider.base_url != DEMO:
+        if provider.base_url not in BUILTIN:
             return provider
-        if self._demo_url is None:
+        address = self._builtin.get(provider.base_url)
+        if address is None:
             raise ConfigurationError(
-                f"provider {provider.name} is {DEMO}, but the demo model was not started with this Guard; "
+                f"provider {provider.name} is {provider.base_url}, which was not started with this Guard; "
                 "restart guard serve"
             )
-        return replace(provider, base_url=self._demo_url)
+        return replace(provider, base_url=address)
+
+    def _with_models(self, catalogue: Catalogue) -> Catalogue:
+        """Add the models that were trained here and are in production."""
+        address = self._builtin.get(MODELS)
+        for provider in catalogue.providers.values():
+            if provider.base_url == address:
+                own = catalogued(self._models.list(), provider=provider.name, region=provider.region)
+                return replace(catalogue, models=(*catalogue.models, *own))
+        return catalogue
 
     def keys_version(self) -> int:
         """Return a counter that changes with every change of a key."""
@@ -115,6 +142,10 @@ class FileTruth:
     def keys(self) -> Mapping[str, KeyRecord]:
         """Return every key by its hash."""
         return {record.hash: record for record in self._keys.list()}
+
+
+def _lineages(catalogue: Catalogue) -> list[Json]:
+    return [[model.name, *model.lineage] for model in catalogue.models if model.lineage]
 
 
 def read_pack(folder: Path) -> dict[str, bytes]:

@@ -7,13 +7,13 @@ rows would itself have to be paid for.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from guard.domain import positioned
 from guard.domain.positioned import Mapping, Node
+from guard.registry.cards import ESTABLISHED, FIELDS
 
 __all__ = ["Category", "Feature", "Number", "Privacy", "Recipe", "Scale", "Schedule", "Target", "load_recipe"]
 
@@ -101,6 +101,8 @@ class Recipe:
     features: tuple[Feature, ...]
     privacy: Privacy
     schedule: Schedule
+    card: tuple[tuple[str, str], ...] = ()
+    """What people say of the model: fields of its card and their texts."""
 
 
 def load_recipe(data: bytes, *, file: str = "recipe.yaml") -> Recipe:
@@ -121,10 +123,20 @@ def load_recipe(data: bytes, *, file: str = "recipe.yaml") -> Recipe:
         features=_features(spec.need("features")),
         privacy=_privacy(spec.need("privacy")),
         schedule=_schedule(spec.need("schedule")),
+        card=_card(spec.get("card")),
     )
     spec.finish()
     _target_is_no_feature(recipe, spec)
     return recipe
+
+
+def _card(node: Node | None) -> tuple[tuple[str, str], ...]:
+    if node is None:
+        return ()
+    members = node.mapping()
+    written = {name: members.get(name) for name in FIELDS if name not in ESTABLISHED}
+    members.finish()
+    return tuple((name, text.text()) for name, text in written.items() if text is not None)
 
 
 def _target_is_no_feature(recipe: Recipe, spec: Mapping) -> None:
@@ -137,10 +149,7 @@ def _decimal(node: Node, low: float, high: float) -> float:
     """Return a number; YAML 1.1 reads ``1e-5``, which has no dot, as a text."""
     if isinstance(node.value, str) and PLAIN_NUMBER.fullmatch(node.value):
         node = Node(node.place, float(node.value))
-    value = float(node.number(low, high))
-    if not math.isfinite(value):
-        raise positioned.problem(node.place, "expected a finite number")
-    return value
+    return float(node.number(low, high))
 
 
 def _positive(node: Node, high: float) -> float:

@@ -95,7 +95,11 @@ class Service:
 
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*GUARD, "serve"], env=environment, stdout=output, stderr=output, preexec_fn=limited
+                [*GUARD, "serve", "--no-worker"],
+                env=environment,
+                stdout=output,
+                stderr=output,
+                preexec_fn=limited,
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
