@@ -61,6 +61,7 @@ def solve_noise(*, epsilon: float, delta: float, sample_rate: float, steps: int)
     """
     if not (0 < epsilon < math.inf and sample_rate > 0 and steps > 0):
         raise ValueError("epsilon, sample rate and steps must be above 0")
+    _probability(delta)
 
     def reached(noise: float) -> float:
         mechanism = Mechanism(sample_rate=sample_rate, noise_multiplier=noise, steps=steps)
