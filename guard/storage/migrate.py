@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
-__all__ = ["current", "newest", "shipped", "upgrade"]
+__all__ = ["current", "downgrade", "newest", "shipped", "upgrade"]
 
 
 def shipped(name: str) -> Path:
@@ -32,12 +32,13 @@ def _config(engine: Engine, database: str) -> Config:
 
 
 def upgrade(engine: Engine, database: str, revision: str = "head") -> None:
-    """Migrate ``database`` (``guard`` or ``log``) up, or down to ``base``."""
-    config = _config(engine, database)
-    if revision == "base":
-        command.downgrade(config, "base")
-    else:
-        command.upgrade(config, revision)
+    """Migrate ``database`` (``guard`` or ``log``) up to a revision."""
+    command.upgrade(_config(engine, database), revision)
+
+
+def downgrade(engine: Engine, database: str, revision: str = "base") -> None:
+    """Migrate ``database`` down to a revision; ``base`` leaves no table of ours."""
+    command.downgrade(_config(engine, database), revision)
 
 
 def current(engine: Engine, database: str) -> str | None:

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from guard.errors import BudgetExhausted
 from guard.storage.ledger import SqlLedgerStore
 from guard.storage.ledger_tables import books, budgets, reservations
-from guard.storage.migrate import upgrade
+from guard.storage.migrate import downgrade, upgrade
 from tests.contract.ledger.conftest import sql_ledger
 from tests.unit.ledger.values import EXAMPLE, ROOT, budget, mechanism
 
@@ -82,7 +82,7 @@ def test_migrations_make_the_tables_that_the_store_names(
 
 def test_the_tables_go_and_come_back_with_their_migration(ledger: tuple[SqlLedgerStore, Engine]) -> None:
     _, engine = ledger
-    upgrade(engine, "guard", "base")
+    downgrade(engine, "guard")
     assert not [name for name in inspect(engine).get_table_names() if name.startswith("ledger")]
     upgrade(engine, "guard")
     assert len([name for name in inspect(engine).get_table_names() if name.startswith("ledger")]) == 3
