@@ -40,7 +40,7 @@ def check_model(model: nn.Module, example: Tensor) -> None:
 
 def _remedy(layer: nn.Module) -> str | None:
     if isinstance(layer, _BatchNorm):
-        return "it takes its statistics from the whole batch; use GroupNorm"
+        return "it takes its statistics from the batch; use GroupNorm"
     if isinstance(layer, _InstanceNorm) and layer.track_running_stats:
         return "it keeps statistics of what it saw; set track_running_stats=False"
     if isinstance(layer, nn.MultiheadAttention | DPMultiheadAttention):
