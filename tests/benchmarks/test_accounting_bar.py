@@ -24,10 +24,10 @@ def test_the_accountants_agree_on_settings_drawn_at_random(seed: int) -> None:
 
 @pytest.mark.parametrize(("error", "bar"), [(-0.02, "below"), (0.02, "above")])
 def test_an_accountant_that_is_off_is_seen(monkeypatch: pytest.MonkeyPatch, error: float, bar: str) -> None:
-    right = epsilon_pld
-    monkeypatch.setattr(
-        "benchmarks.training.accounting.epsilon_pld", lambda chosen, delta: right(chosen, delta=delta) - error
-    )
+    def off(chosen: tuple[Mechanism, ...], *, delta: float) -> float:
+        return epsilon_pld(chosen, delta=delta) - error
+
+    monkeypatch.setattr("benchmarks.training.accounting.epsilon_pld", off)
     bars = _bars(1)
     assert bars["below"] < 0 if bar == "below" else bars["above"] > 0.011
 
