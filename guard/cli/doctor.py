@@ -26,6 +26,7 @@ from guard.errors import ConfigurationError, GuardError
 from guard.settings import Settings
 
 if TYPE_CHECKING:
+    from guard.cli.running import Running
     from guard.storage.log import SqlLogStore
 
 __all__ = ["CHECKS", "Line", "doctor", "examine", "filesystem"]
@@ -221,6 +222,12 @@ def _log_store(settings: Settings) -> Iterator[SqlLogStore]:
 
 
 def _port(settings: Settings) -> str:
+    from guard.cli.running import running
+    from guard.cli.serve import other_port
+
+    own = running(settings.data_dir)
+    if own is not None:
+        return _served(own)
     host, port = settings.host, settings.port
     if port == 0:
         return "guard serve takes a free one"
@@ -230,19 +237,14 @@ def _port(settings: Settings) -> str:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        return _served(settings, error)
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}); {other_port(port)}"
+        ) from None
     return f"{host}:{port} is free"
 
 
-def _served(settings: Settings, error: OSError) -> str:
-    """Return that the port is taken by ourselves. Raises ``ConfigurationError`` if by another."""
-    from guard.cli.running import running
-    from guard.cli.serve import other_port
-
-    own = running(settings.data_dir)
-    if own is None or urlsplit(own.address).port != settings.port:
-        where = f"{settings.host}:{settings.port}"
-        raise ConfigurationError(f"cannot listen on {where} ({error.strerror}); {other_port(settings.port)}")
+def _served(own: Running) -> str:
+    """Return that the port is ours. Raises ``ConfigurationError`` for what the service says is wrong."""
     ready = _readyz(own.address)
     if ready.get("problem"):
         raise ConfigurationError(f"Guard runs at {own.address}, but: {ready['problem']}")
