@@ -21,7 +21,6 @@ from guard.ledger.renyi import cost_of, epsilon_of
 from guard.training import accounting
 from guard.training.accounting import COARSE, epsilon_pld, epsilon_prv, solve_noise
 
-pytest.importorskip("dp_accounting", reason="the extra verify is not installed")
 
 DELTA = 1e-5
 PRV_PLD = (
@@ -57,7 +56,6 @@ def job(sample_rate: float, noise_multiplier: float, steps: int) -> Mechanism:
     ids=[named(setting) for setting in USUAL],
 )
 def test_published_epsilons_come_out(setting: Mechanism, prv: float, pld: float) -> None:
-    pytest.importorskip("opacus", reason="the extra train is not installed")
     assert epsilon_pld([setting], delta=DELTA) == pytest.approx(pld, abs=2e-3)
     assert epsilon_prv([setting], delta=DELTA, error=0.01) == pytest.approx(prv, abs=2e-3)
 
@@ -117,7 +115,6 @@ def test_epsilon_grows(cheaper_first: list[Mechanism]) -> None:
 
 @pytest.mark.parametrize("epsilon", [epsilon_pld, epsilon_prv], ids=["PLD", "PRV"])
 def test_edges(epsilon: object) -> None:
-    pytest.importorskip("opacus", reason="the extra train is not installed")
     assert callable(epsilon)
     assert epsilon([], delta=DELTA) == 0
     assert epsilon([job(0.1, 1.0, 0), job(0.0, 0.0, 5)], delta=DELTA) == 0
