@@ -8,8 +8,6 @@ from benchmarks.training.accounting import SETTINGS, USUAL, compare, settings
 from guard.domain.privacy import Mechanism
 from guard.training.accounting import epsilon_pld
 
-pytest.importorskip("opacus", reason="the extra train is not installed")
-
 
 def _bars(seed: int) -> dict[str, float]:
     chosen = settings(len(USUAL) + max(SETTINGS // 50, 1), seed=seed)[len(USUAL) :]

@@ -121,7 +121,6 @@ def test_reservations_are_shown_with_their_part_of_the_cap(desk: Desk) -> None:
 
 
 def test_the_reported_total_is_below_what_the_filter_counts(desk: Desk) -> None:
-    pytest.importorskip("dp_accounting", reason="the extra verify is not installed")
     desk(*SET)
     desk.reserve("0190-a", mechanism(2000))
     page = desk.read("budget", "show", ROOT)
@@ -190,7 +189,6 @@ def test_a_tampered_ledger_is_exit_code_1_and_named(desk: Desk) -> None:
 
 
 def test_a_dataset_is_known_by_name_and_decides_the_unit(desk: Desk, tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="the extra data is not installed")
     (tmp_path / "sales.csv").write_text("customer,amount\n" + "".join(f"c{n % 7},{n}\n" for n in range(40)))
     desk("dataset", "ingest", str(tmp_path / "sales.csv"), "--unit", "user", "--subject", "customer")
     made = desk.read("budget", "set", "sales", "--epsilon", "3", "--delta", "1e-5")

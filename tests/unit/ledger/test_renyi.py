@@ -6,8 +6,11 @@ import math
 from decimal import MAX_EMAX, MIN_EMIN, Decimal, localcontext
 
 import pytest
+from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+from dp_accounting.rdp import RdpAccountant
 from hypothesis import given
 from hypothesis import strategies as st
+from opacus.accountants.analysis.rdp import compute_rdp
 
 from guard.ledger.renyi import ORDERS, cap_of, cost_of, epsilon_of, step_cost
 from tests.unit.ledger.values import mechanism
@@ -45,8 +48,7 @@ def exact(rate: float, noise: float, order: int) -> Decimal:
 
 @pytest.mark.parametrize(("rate", "noise", "order"), GRID)
 def test_costs_are_those_of_opacus(rate: float, noise: float, order: int) -> None:
-    rdp = pytest.importorskip("opacus.accountants.analysis.rdp", reason="the extra train is not installed")
-    theirs = float(rdp.compute_rdp(q=rate, noise_multiplier=noise, steps=1, orders=[float(order)])[0])
+    theirs = float(compute_rdp(q=rate, noise_multiplier=noise, steps=1, orders=[float(order)])[0])
     # Their sum of logarithms near 0 is off by some 1e-15.
     ours = step_cost(sample_rate=rate, noise_multiplier=noise, order=order)
     assert ours == pytest.approx(theirs, rel=1e-9, abs=2e-14)
@@ -55,10 +57,8 @@ def test_costs_are_those_of_opacus(rate: float, noise: float, order: int) -> Non
 # Where next to nothing is spent they take another bound, which gives 0.
 @pytest.mark.parametrize(("rate", "noise", "order"), [case for case in GRID if case[0] > 1e-6])
 def test_costs_and_epsilons_are_those_of_dp_accounting(rate: float, noise: float, order: int) -> None:
-    dp = pytest.importorskip("dp_accounting", reason="the extra verify is not installed")
-    rdp = pytest.importorskip("dp_accounting.rdp", reason="the extra verify is not installed")
-    accountant = rdp.RdpAccountant(orders=[order])
-    accountant.compose(dp.PoissonSampledDpEvent(rate, dp.GaussianDpEvent(noise)), 100)
+    accountant = RdpAccountant(orders=[order])
+    accountant.compose(PoissonSampledDpEvent(rate, GaussianDpEvent(noise)), 100)
     cost = cost_of(mechanism(100, noise_multiplier=noise, sample_rate=rate), order=order)
     epsilon = epsilon_of(cost, delta=1e-5, order=order)
     assert epsilon == pytest.approx(float(accountant.get_epsilon(1e-5)), rel=1e-9, abs=1e-11)

@@ -21,7 +21,6 @@ from guard.ledger.renyi import cost_of, epsilon_of
 from guard.training import accounting
 from guard.training.accounting import COARSE, epsilon_pld, epsilon_prv, solve_noise
 
-
 DELTA = 1e-5
 PRV_PLD = (
     (1.6709, 1.6608),
