@@ -1,12 +1,15 @@
 """A text in, findings out: normalise, let every recognizer look, resolve overlaps.
 
 Long texts are looked at in windows, so that a caller can let others run in between. A
-text with more candidates than the cap is refused, never screened in part.
+text with more candidates than the cap is refused, never screened in part; so is one on
+which a recognizer breaks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+import re
+from bisect import bisect
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Final
 
 from guard.domain.entities import CATALOGUE, TOKEN
@@ -17,20 +20,25 @@ from guard.screening.normalise import normalise
 from guard.screening.overlap import resolve
 from guard.screening.recognizers.address import IpAddress, MacAddress
 from guard.screening.recognizers.card import Card
-from guard.screening.recognizers.context_secret import ContextSecret
+from guard.screening.recognizers.context_secret import STEMS, ContextSecret
 from guard.screening.recognizers.email import Email
 from guard.screening.recognizers.iban import Iban
-from guard.screening.recognizers.keys import Jwt, PrivateKey, ProviderKey
+from guard.screening.recognizers.jwt import Jwt
+from guard.screening.recognizers.keys import ProviderKey
 from guard.screening.recognizers.national import CnResidentId, UsSsn
 from guard.screening.recognizers.phone import CnMobile, Phone
+from guard.screening.recognizers.private_key import PrivateKey
 from guard.screening.recognizers.url import UrlCredentials
-from guard.screening.view import LEFT, MAX_ANNOUNCED, RIGHT, Candidate, Recognizer, View
+from guard.screening.tail import Tail
+from guard.screening.view import LEFT, MAX_ANNOUNCED, MAX_UNBROKEN, RIGHT, Candidate, Recognizer, View
 
-__all__ = ["RECOGNIZERS", "Screener", "compile_screener"]
+__all__ = ["MAX_CANDIDATES", "RECOGNIZERS", "WINDOW", "Screener", "compile_screener"]
 
 WINDOW: Final = 2048
 MAX_CANDIDATES: Final = 20_000
 SHAPE_AFTER = "@guard.invalid"
+ANNOUNCING = ("eyJ", "-----BEGIN", "LS0tLS1CRUdJTi")
+UNBROKEN = re.compile(r"[!-~]{320}")
 
 RECOGNIZERS: tuple[Recognizer, ...] = (
     Email(),
@@ -53,8 +61,11 @@ RECOGNIZERS: tuple[Recognizer, ...] = (
 class Screener:
     """Immutable; shared by all requests of a snapshot. ``thresholds``: the least score by type."""
 
-    def __init__(self, thresholds: Mapping[str, float]) -> None:
+    def __init__(
+        self, thresholds: Mapping[str, float], recognizers: Sequence[Recognizer] = RECOGNIZERS
+    ) -> None:
         self._thresholds = thresholds
+        self._recognizers = tuple(recognizers)
 
     def screen(self, text: str, *, json_text: bool = False) -> tuple[Finding, ...]:
         """Return the findings of ``text``, by start. ``json_text``: it is JSON source.
@@ -73,54 +84,97 @@ class Screener:
         self, text: str, *, json_text: bool = False
     ) -> Generator[None, None, tuple[Finding, ...]]:
         """Do the same, yielding after each window of a long text."""
-        if json_text and "\\" in text:
-            source = decode(text)
-            findings = yield from self._steps(source.text)
-            return tuple(_moved(finding, *source.source(finding.start, finding.end)) for finding in findings)
-        return (yield from self._steps(text))
-
-    def _steps(self, text: str) -> Generator[None, None, tuple[Finding, ...]]:
-        view = normalise(text)
+        source = decode(text) if json_text and "\\" in text else None
+        view = normalise(source.text if source else text)
         candidates: list[Candidate] = []
-        for start in range(0, len(view.text), WINDOW):
-            stop = min(start + WINDOW, len(view.text))
-            candidates += self.candidates(view.text, start, stop)
-            if len(candidates) > MAX_CANDIDATES:
+        for number, more in enumerate(self._windows(view.text, 0)):
+            if number:
+                yield
+            candidates += more
+        findings: list[Finding] = []
+        for candidate in resolve(candidates):
+            start, end = view.original(candidate.start, candidate.end)
+            findings.append(_finding(candidate, *(source.source(start, end) if source else (start, end))))
+        return tuple(findings)
+
+    def candidates(self, text: str, start: int) -> list[Candidate]:
+        """Return the candidates of a view that begin at ``start`` or later. Raises ``ScreeningFailed``."""
+        return [candidate for window in self._windows(text, start) for candidate in window]
+
+    def open_at(self, text: str) -> int:
+        """Return the least index of a view from which text that follows may change candidates."""
+        tail = Tail(text)
+        return min(recognizer.open_at(tail) for recognizer in self._recognizers)
+
+    def _windows(self, text: str, first: int) -> Iterator[list[Candidate]]:
+        count = 0
+        for start in range(first, len(text), WINDOW):
+            found = self._window(text, start, min(start + WINDOW, len(text)))
+            count += len(found)
+            if count > MAX_CANDIDATES:
                 raise ScreeningFailed(
                     f"a text holds over {MAX_CANDIDATES} candidates for personal data; send less at once",
                     code="too_many_candidates",
                 )
-            if stop < len(view.text):
-                yield
-        return tuple(
-            _finding(candidate, *view.original(candidate.start, candidate.end))
-            for candidate in resolve(candidates)
-        )
+            yield found
 
-    def candidates(self, text: str, start: int, stop: int) -> list[Candidate]:
-        """Return the candidates of a view that begin in ``[start, stop)``.
+    def _window(self, text: str, start: int, stop: int) -> list[Candidate]:
+        """Return the candidates that begin in ``[start, stop)``.
 
         Looks only ``LEFT`` before the range and as far after it as a candidate can reach.
         """
         low = max(0, start - LEFT)
         high = stop + RIGHT
-        if high < len(text) and ("eyJ" in text[low:high] or "-----BEGIN" in text[low:high]):
-            high += MAX_ANNOUNCED
-        part = View(text if low == 0 and high >= len(text) else text[low:high])
-        shift = start - low
-        length = stop - start
-        surrogates = [found.span() for found in TOKEN.finditer(part.text)] if "X" in part.text.upper() else []
+        if high < len(text):
+            high += _longer(text, low, stop, high)
+        view = View(text if low == 0 and high >= len(text) else text[low:high])
+        surrogates = _surrogates(view.text)
         found: list[Candidate] = []
-        for recognizer in RECOGNIZERS:
-            for candidate in recognizer.find(part):
-                if not 0 <= candidate.start - shift < length:
+        for recognizer in self._recognizers:
+            for candidate in _run(recognizer, view):
+                if not start - low <= candidate.start < stop - low:
                     continue
                 if candidate.score < self._thresholds[candidate.entity_type]:
                     continue
-                if surrogates and _inside(part.text, candidate, surrogates):
-                    continue
-                found.append(_shifted(candidate, low))
+                if not (surrogates and _inside(candidate, surrogates)):
+                    found.append(_shifted(candidate, low))
         return found
+
+
+def _longer(text: str, low: int, stop: int, high: int) -> int:
+    """Return how much longer than usual a candidate may be that begins in a window."""
+    if any(text.find(anchor, low, high) >= 0 for anchor in ANNOUNCING):
+        return MAX_ANNOUNCED
+    if UNBROKEN.match(text, stop, high) is None:
+        return 0
+    lower = text[low:stop].lower()
+    return MAX_UNBROKEN if any(stem in lower for stem in STEMS) else 0
+
+
+def _run(recognizer: Recognizer, view: View) -> Iterator[Candidate]:
+    try:
+        yield from recognizer.find(view)
+    except Exception as error:  # noqa: BLE001 (whatever breaks, the text was not screened)
+        # The cause may quote the text, so only its type is passed on.
+        raise ScreeningFailed(
+            f"the recognizer {recognizer.name} broke with {type(error).__name__}", code="recognizer_broke"
+        ) from None
+
+
+def _surrogates(text: str) -> list[tuple[int, int]]:
+    """Return the spans of surrogates, each with its shape, by start."""
+    if "X" not in text and "x" not in text:
+        return []
+    return [
+        (start, end + len(SHAPE_AFTER) if text.startswith(SHAPE_AFTER, end) else end)
+        for start, end in (found.span() for found in TOKEN.finditer(text))
+    ]
+
+
+def _inside(candidate: Candidate, surrogates: Sequence[tuple[int, int]]) -> bool:
+    """Whether a candidate is one of our surrogates, bare or in its shape, or a piece of one."""
+    at = bisect(surrogates, candidate.start, key=lambda span: span[0]) - 1
+    return at >= 0 and candidate.end <= surrogates[at][1]
 
 
 def _shifted(candidate: Candidate, by: int) -> Candidate:
@@ -135,15 +189,6 @@ def _shifted(candidate: Candidate, by: int) -> Candidate:
     )
 
 
-def _inside(text: str, candidate: Candidate, surrogates: list[tuple[int, int]]) -> bool:
-    """Whether a candidate is one of our surrogates, bare or in its shape, or a piece of one."""
-    for start, end in surrogates:
-        shaped = end + len(SHAPE_AFTER) if text.startswith(SHAPE_AFTER, end) else end
-        if start <= candidate.start and candidate.end <= shaped:
-            return True
-    return False
-
-
 def _finding(candidate: Candidate, start: int, end: int) -> Finding:
     return Finding(
         entity_type=candidate.entity_type,
@@ -151,16 +196,6 @@ def _finding(candidate: Candidate, start: int, end: int) -> Finding:
         end=end,
         score=candidate.score,
         recognizer=candidate.recognizer,
-    )
-
-
-def _moved(finding: Finding, start: int, end: int) -> Finding:
-    return Finding(
-        entity_type=finding.entity_type,
-        start=start,
-        end=end,
-        score=finding.score,
-        recognizer=finding.recognizer,
     )
 
 

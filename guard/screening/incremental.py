@@ -1,35 +1,22 @@
 """The same findings from pieces: feed text as it comes, get what is settled (DESIGN §2).
 
 Everything up to a boundary is settled once no text that may follow can begin or change a
-candidate before it. What can still change is *open*: the last run without a space (an
-address may be growing), the last run of digits and separators, a beginning IBAN, JWT or
-private key. The boundary is moved in front of any component of candidates that crosses
-it. So the law holds: for every way of cutting, the settled texts and findings, put
-together, are those of the whole.
+candidate before it: the least ``open_at`` of the recognizers. The boundary is moved in
+front of the first component of candidates that it cuts. So the law holds: for every way of
+cutting, the settled texts and findings, put together, are those of the whole.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from guard.domain.finding import Finding
 from guard.screening.engine import Screener
 from guard.screening.normalise import NormalView, normalise
-from guard.screening.overlap import components, resolve
-from guard.screening.view import LEFT, MAX_ANNOUNCED, RIGHT
+from guard.screening.overlap import settle
+from guard.screening.view import LEFT
 
 __all__ = ["Incremental", "Settled"]
-
-RUN = re.compile(r"[^\s\u2e80-\U0010ffff]*\Z")
-DIGIT_RUN = re.compile(r"[+(]*[0-9][0-9 \-.()/]*\Z")
-DIGIT_REACH = 96
-IBAN_RUN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}[A-Za-z0-9 \-]*\Z")
-IBAN_REACH = 80
-JWT_RUN = re.compile(r"eyJ[A-Za-z0-9_\-.]*\Z")
-PEM_START = re.compile(r"-----BEGIN ")
-PEM_RUN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}(?:-{0,5}\Z|-----[A-Za-z0-9+/=\s\\:,.()\-]*\Z)")
-PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,39 +39,38 @@ class Incremental:
         self._sent = 0
         """``_text[:_sent]`` is settled and kept only as context."""
 
+    @property
+    def held(self) -> int:
+        """How many code points wait to be settled."""
+        return len(self._text) - self._sent
+
     def feed(self, chunk: str) -> Settled:
-        """Take more text; return what is settled by it."""
+        """Take more text; return what is settled by it. Raises ``ScreeningFailed``."""
         if not chunk:
             return NOTHING
         self._text += chunk
         view = normalise(self._text)
         sent = view.view_index(self._sent)
-        boundary = _boundary(view.text)
+        boundary = self._screener.open_at(view.text)
         if boundary <= sent:
             return NOTHING
         return self._settle(view, sent, boundary, final=False)
 
     def close(self) -> Settled:
-        """Return the rest."""
+        """Return the rest. Raises ``ScreeningFailed``."""
         view = normalise(self._text)
         return self._settle(view, view.view_index(self._sent), len(view.text), final=True)
 
     def _settle(self, view: NormalView, sent: int, boundary: int, *, final: bool) -> Settled:
         # Candidates that cross the boundary must be seen, so the scan goes to the end.
-        candidates = self._screener.candidates(view.text, sent, len(view.text))
-        kept = []
-        for group in components(candidates):
-            if group[0].start >= boundary:
-                break
-            if max(candidate.end for candidate in group) > boundary:
-                boundary = group[0].start
-                break
-            kept += group
+        candidates = self._screener.candidates(view.text, sent)
+        winners, settled = settle(candidates, None if final else boundary)
+        boundary = boundary if settled is None else settled
         if boundary <= sent and not final:
             return NOTHING
         end = len(self._text) if boundary == len(view.text) else view.index(boundary)
         findings = []
-        for candidate in resolve(kept):
+        for candidate in winners:
             start, stop = view.original(candidate.start, candidate.end)
             findings.append(
                 Finding(
@@ -106,23 +92,3 @@ class Incremental:
             cut = view.index(boundary - LEFT * 2)
             self._text = self._text[cut:]
             self._sent -= cut
-
-
-def _boundary(text: str) -> int:
-    """Return where the open end of a view begins."""
-    end = len(text)
-    run = RUN.search(text, max(0, end - RIGHT))
-    boundary = run.start() if run else end
-    for pattern, reach in ((DIGIT_RUN, DIGIT_REACH), (IBAN_RUN, IBAN_REACH), (JWT_RUN, MAX_ANNOUNCED)):
-        found = pattern.search(text, max(0, end - reach))
-        if found is not None:
-            boundary = min(boundary, found.start())
-    return min(boundary, _open_block(text))
-
-
-def _open_block(text: str) -> int:
-    """Return where a private key begins that has not ended yet, or the end of the text."""
-    for begun in PEM_START.finditer(text, max(0, len(text) - MAX_ANNOUNCED)):
-        if PEM_RUN.match(text, begun.start()) and not PEM_END.search(text, begun.start()):
-            return begun.start()
-    return len(text)

@@ -10,79 +10,116 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
-from collections.abc import Sequence
-from functools import lru_cache
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-__all__ = ["NormalView", "normalise"]
+__all__ = ["REMOVED_AT_ONCE", "NormalView", "normalise"]
 
-REMOVED = dict.fromkeys(
-    [
-        *(0x00AD, 0x034F, 0x180E, 0x200B, 0x200C, 0x200D, 0x200E, 0x200F, 0x2060, 0x2061, 0x2062, 0x2063),
-        *(0x2064, 0xFEFF, *range(0xFE00, 0xFE10), *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-    ]
+REMOVED_AT_ONCE = 64
+"""Of a longer row of invisible characters the rest stays, so that what is held of a stream is bounded."""
+
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
-DOTS = "\u3002\uff0e\uff61\u2024"
-SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""Invisible by themselves: format characters, fillers, variation selectors, tags (Unicode's
+``Default_Ignorable_Code_Point``, and annotations)."""
 
+REMOVED = re.compile(f"(?<![{INVISIBLE}])[{INVISIBLE}]{{1,{REMOVED_AT_ONCE}}}")
+
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
+DOTS = "\uff0e\u2024"
+SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+SIGNS = "\ufe6b"
 
 ESCAPED = re.compile(r"\\[nrt]")
+MANY = 24
+"""Up to this many different characters, replacing one after the other is faster than a table."""
+
+
+def _folds() -> Mapping[str, str]:
+    folds = {chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    folds |= {
+        character: str(unicodedata.digit(character))
+        for character in map(chr, range(0x80, 0x20000))
+        if unicodedata.category(character) == "Nd"
+    }
+    for characters, twin in ((DASHES, "-"), (DOTS, "."), (SPACES, " "), (SIGNS, "@")):
+        folds |= dict.fromkeys(characters, twin)
+    return MappingProxyType(folds)
+
+
+FOLDS = _folds()
+"""Each character that is read as an ASCII one, one for one."""
 
 
 class NormalView:
-    """``text`` is the view; ``original(i)`` the original index of view index ``i``."""
+    """``text`` is the view; ``original(i)`` the original index of view index ``i``.
 
-    __slots__ = ("_map", "text")
+    ``kept``: view indices where a piece of the original begins again after something that
+    was removed; ``origins``: the original's. Both begin with 0 unless nothing was removed.
+    """
 
-    def __init__(self, text: str, map: Sequence[int] | None) -> None:
+    __slots__ = ("_kept", "_origins", "text")
+
+    def __init__(self, text: str, kept: Sequence[int] = (), origins: Sequence[int] = ()) -> None:
         self.text = text
-        self._map = map
+        self._kept = kept
+        self._origins = origins
 
     def index(self, position: int) -> int:
         """Map an index below the view's end to the original's."""
-        return position if self._map is None else self._map[position]
+        if not self._kept:
+            return position
+        piece = bisect_right(self._kept, position) - 1
+        return self._origins[piece] + position - self._kept[piece]
 
     def view_index(self, position: int) -> int:
         """Map an original index to the first view index at or after it."""
-        return position if self._map is None else bisect_left(self._map, position)
+        if not self._kept:
+            return position
+        piece = bisect_right(self._origins, position) - 1
+        reached = self._kept[piece] + position - self._origins[piece]
+        following = self._kept[piece + 1] if piece + 1 < len(self._kept) else len(self.text)
+        return min(reached, following)
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Map a non-empty view span to the original's."""
-        if self._map is None:
+        if not self._kept:
             return start, end
-        return self._map[start], self._map[end - 1] + 1
-
-
-@lru_cache(maxsize=4096)
-def _ascii(character: str) -> str:
-    if character in DASHES:
-        return "-"
-    if character in SPACES:
-        return " "
-    if character in DOTS:
-        return "."
-    if unicodedata.category(character) == "Nd":
-        return str(unicodedata.digit(character))
-    code = ord(character)
-    if 0xFF01 <= code <= 0xFF5E:  # noqa: PLR2004 (the full-width block)
-        return chr(code - 0xFEE0)
-    if character in "\ufe6b\uff20":
-        return "@"
-    return character
+        return self.index(start), self.index(end - 1) + 1
 
 
 def normalise(text: str) -> NormalView:
     """Return the view of ``text``."""
     if text.isascii():
-        return NormalView(_unescaped(text), None)
-    special = {character for character in set(text) if not character.isascii()}
-    table = {ord(character): _ascii(character) for character in special if ord(character) not in REMOVED}
-    if not any(ord(character) in REMOVED for character in special):
-        return NormalView(_unescaped(text.translate(table)), None)
-    kept = [index for index, character in enumerate(text) if ord(character) not in REMOVED]
-    shown = "".join([text[index] for index in kept]).translate(table)
-    return NormalView(_unescaped(shown), kept)
+        return NormalView(_unescaped(text))
+    pieces: list[str] = []
+    kept: list[int] = []
+    origins: list[int] = []
+    length = at = 0
+    for removed in REMOVED.finditer(text):
+        pieces.append(text[at : removed.start()])
+        kept.append(length)
+        origins.append(at)
+        length += removed.start() - at
+        at = removed.end()
+    if not pieces:
+        return NormalView(_unescaped(_folded(text)))
+    kept.append(length)
+    origins.append(at)
+    pieces.append(text[at:])
+    return NormalView(_unescaped(_folded("".join(pieces))), kept, origins)
+
+
+def _folded(text: str) -> str:
+    present = FOLDS.keys() & set(text)
+    if len(present) > MANY:
+        return text.translate({ord(character): FOLDS[character] for character in present})
+    for character in present:
+        text = text.replace(character, FOLDS[character])
+    return text
 
 
 def _unescaped(text: str) -> str:

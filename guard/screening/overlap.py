@@ -1,17 +1,20 @@
 """From overlapping candidates to findings that do not overlap, the same for every window.
 
-Candidates that touch each other form components. Inside a component the strongest type
-wins, then the longest, then the leftmost; what overlaps a winner is dropped. Nothing
-outside a component has a say in it, so a text may be cut between components.
+Candidates that overlap form components. Inside a component the strongest wins, then the
+longest, then the leftmost; what overlaps a winner is dropped. A candidate is as strong as
+the strongest that it holds: a password with an address inside is found whole. Nothing
+outside a component has a say in it, and a chain of overlaps is cut after ``SPAN``, so a
+text may be cut between components and little of it has to wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
 
 from guard.screening.view import Candidate
 
-__all__ = ["components", "resolve"]
+__all__ = ["SPAN", "resolve", "settle"]
 
 RANK = {
     "PRIVATE_KEY": 9,
@@ -36,36 +39,76 @@ RANK = {
 }
 """What is confirmed by more evidence wins; a type that is not here is weakest."""
 
+SPAN = 512
+"""Candidates that begin further from the first of a chain belong to the next component."""
 
-def components(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
-    """Yield groups of candidates that overlap, directly or through others, by start."""
-    group: list[Candidate] = []
-    reach = -1
-    for candidate in sorted(candidates, key=lambda c: (c.start, c.end)):
-        if group and candidate.start >= reach:
-            yield group
-            group = []
-        group.append(candidate)
-        reach = max(reach, candidate.end) if len(group) > 1 else candidate.end
-    if group:
-        yield group
-
-
-def _strength(candidate: Candidate) -> tuple[int, int, int, str]:
-    rank = RANK.get(candidate.entity_type, 0)
-    return -rank, candidate.start - candidate.end, candidate.start, candidate.entity_type
+MANY = 64
+"""In a component of more candidates each counts for itself: comparing all pairs would not be linear."""
 
 
 def resolve(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the winners, by start."""
+    return settle(candidates, None)[0]
+
+
+def settle(candidates: Iterable[Candidate], boundary: int | None) -> tuple[list[Candidate], int | None]:
+    """Return the winners whose components are complete before ``boundary``, and how far that is.
+
+    Candidates that begin before ``boundary`` are known and final, others are not. The second
+    result is ``boundary``, or the start of the first component that is not complete.
+    """
+    ordered = sorted(candidates, key=lambda c: (c.start, c.end))
     winners: list[Candidate] = []
-    for group in components(candidates):
-        if len(group) == 1:
-            winners += group
+    index = free = 0
+    while index < len(ordered):
+        first = ordered[index]
+        if first.start < free:
+            index += 1
             continue
-        chosen: list[Candidate] = []
-        for candidate in sorted(group, key=_strength):
-            if all(candidate.end <= other.start or other.end <= candidate.start for other in chosen):
-                chosen.append(candidate)
-        winners += sorted(chosen, key=lambda c: c.start)
-    return winners
+        stop, reach = _component(ordered, index)
+        chosen = ordered[index:stop] if stop == index + 1 else _winners(ordered[index:stop])
+        if boundary is not None and max(reach, chosen[-1].end) > boundary:
+            return winners, min(boundary, first.start)
+        winners += chosen
+        free = chosen[-1].end
+        index = stop
+    return winners, boundary
+
+
+def _component(ordered: Sequence[Candidate], index: int) -> tuple[int, int]:
+    """Return where the component that begins at ``index`` ends, and up to where starts decide about it."""
+    limit = ordered[index].start + SPAN
+    reach = ordered[index].end
+    stop = index + 1
+    while stop < len(ordered) and ordered[stop].start < min(reach, limit):
+        reach = max(reach, ordered[stop].end)
+        stop += 1
+    return stop, min(reach, limit)
+
+
+def _winners(group: Sequence[Candidate]) -> list[Candidate]:
+    """Return those of a component that do not overlap a stronger winner, by start."""
+    chosen: list[Candidate] = []
+    starts: list[int] = []
+    for candidate in sorted(group, key=_strength(group)):
+        at = bisect(starts, candidate.start)
+        free_before = at == 0 or chosen[at - 1].end <= candidate.start
+        free_after = at == len(chosen) or candidate.end <= chosen[at].start
+        if free_before and free_after:
+            starts.insert(at, candidate.start)
+            chosen.insert(at, candidate)
+    return chosen
+
+
+def _strength(group: Sequence[Candidate]) -> Callable[[Candidate], tuple[int, int, int, str, float]]:
+    def rank(candidate: Candidate) -> int:
+        return RANK.get(candidate.entity_type, 0)
+
+    def held(candidate: Candidate) -> int:
+        if len(group) > MANY:
+            return rank(candidate)
+        return max(
+            rank(other) for other in group if candidate.start <= other.start and other.end <= candidate.end
+        )
+
+    return lambda one: (-held(one), one.start - one.end, one.start, one.entity_type, -one.score)

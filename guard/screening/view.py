@@ -9,16 +9,20 @@ batch: see ``incremental.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
+
+from guard.screening.tail import Tail
 
 __all__ = [
     "CONTEXT",
     "LEFT",
     "MAX_ANNOUNCED",
     "MAX_CANDIDATE",
+    "MAX_UNBROKEN",
     "RIGHT",
     "Candidate",
     "Recognizer",
@@ -39,11 +43,15 @@ MAX_CANDIDATE = 256
 RIGHT = MAX_CANDIDATE + 64
 """What decides about a candidate stands at most this far right of its start."""
 
+MAX_UNBROKEN = 2048
+"""The longest value without a space behind a word that announces a secret."""
+
 MAX_ANNOUNCED = 8192
 """The longest JWT or private key; what goes on longer is a finding of this length."""
 
 DIGITS = re.compile(r"[0-9]+")
 GAP = re.compile(r"[ \-.()/]{1,3}")
+GAP_MAX = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,13 @@ class Recognizer(Protocol):
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield confirmed candidates, in any order."""
+        ...
+
+    def open_at(self, tail: Tail) -> int:
+        """Return the least index from which text that follows may begin or change a candidate.
+
+        What must follow an end before it is final counts as open.
+        """
         ...
 
 
@@ -91,6 +106,21 @@ class View:
         """Every maximal group of ASCII digits."""
         return tuple(found.span() for found in DIGITS.finditer(self.text))
 
+    @cached_property
+    def by_length(self) -> Mapping[int, list[int]]:
+        """The indices of ``groups`` by their number of digits."""
+        lengths: dict[int, list[int]] = {}
+        for index, (start, end) in enumerate(self.groups):
+            lengths.setdefault(end - start, []).append(index)
+        return lengths
+
+    def of_length(self, *lengths: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (index, start, end) of the groups with one of ``lengths``."""
+        for length in lengths:
+            for index in self.by_length.get(length, ()):
+                start, end = self.groups[index]
+                yield index, start, end
+
     def sequences(self, first: int, *, digits: int) -> Iterator[tuple[int, str]]:
         """Yield (end, digits) of the group sequences that begin with group ``first``.
 
@@ -100,8 +130,9 @@ class View:
         text, groups = self.text, self.groups
         collected = ""
         previous = groups[first][0]
-        for start, end in groups[first:]:
-            if start != previous and not GAP.fullmatch(text, previous, start):
+        for index in range(first, len(groups)):
+            start, end = groups[index]
+            if start != previous and (start - previous > GAP_MAX or not GAP.fullmatch(text, previous, start)):
                 return
             if len(collected) + end - start > digits:
                 return
@@ -109,17 +140,51 @@ class View:
             previous = end
             yield end, collected
 
-    def before(self, start: int) -> str:
+    def joined(self, first: int, lengths: tuple[int, ...], separators: str) -> int | None:
+        """Return the end of groups of exactly ``lengths`` with one and the same separator.
+
+        ``None`` if group ``first`` does not begin such a sequence.
+        """
+        groups = self.groups[first : first + len(lengths)]
+        if tuple(end - start for start, end in groups) != lengths:
+            return None
+        separator = self.char(groups[0][1])
+        if not separator or separator not in separators:
+            return None
+        for (_, end), (start, _) in pairwise(groups):
+            if start != end + 1 or self.text[end] != separator:
+                return None
+        return groups[-1][1]
+
+    def before(self, start: int, reach: int = CONTEXT) -> str:
         """The context left of a candidate, in lower case."""
-        return self.lower[max(0, start - CONTEXT) : start]
+        return self.lower[max(0, start - reach) : start]
 
     def word_at(self, index: int) -> bool:
         """Whether an ASCII letter or digit stands at ``index``."""
         return 0 <= index < len(self.text) and ascii_word(self.text[index])
 
+    def digit_at(self, index: int) -> bool:
+        """Whether an ASCII digit stands at ``index``."""
+        return "0" <= self.char(index) <= "9"
+
     def char(self, index: int) -> str:
         """The character at ``index``, or nothing outside of the text."""
         return self.text[index] if 0 <= index < len(self.text) else ""
+
+    def number_begins(self, start: int) -> bool:
+        """Whether nothing before ``start`` makes what stands there part of a longer number or name."""
+        before = self.char(start - 1)
+        if before in ("_", "+") or self.word_at(start - 1):
+            return False
+        return before not in (".", "-", "/") or not self.digit_at(start - 2)
+
+    def number_ends(self, end: int) -> bool:
+        """Whether nothing after ``end`` makes what stands before it part of a longer number or name."""
+        after = self.char(end)
+        if after == "_" or self.word_at(end):
+            return False
+        return after not in (".", "-", "/") or not self.digit_at(end + 1)
 
     def occurrences(self, anchor: str, *, lower: bool = False) -> Iterator[int]:
         """Yield where a literal anchor stands."""

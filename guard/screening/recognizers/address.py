@@ -6,19 +6,22 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
+from guard.screening.tail import Tail
 from guard.screening.view import Candidate, View
 
 __all__ = ["IpAddress", "MacAddress"]
 
-V4 = re.compile(r"(?<![0-9A-Za-z_.\-])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9A-Za-z_]|\.[0-9A-Za-z]|-[0-9])")
+OCTETS = 4
+OCTET = 3
 V6 = re.compile(
-    r"(?<![0-9A-Za-z:._])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_:])"
+    r"(?<![0-9A-Za-z:._])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_:]|\.[0-9])"
 )
-MAC = re.compile(
-    r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Za-z]|[:-][0-9A-Fa-f])"
-)
-VERSION = re.compile(r"(?:\bv|version|release|build|revision|chapter|section)\s*[:=]?\s*$")
-COLONS = 2
+V6_COLONS = 7
+V6_SHORTEST = 3
+"""``::1`` and shorter are code, not addresses."""
+
+VERSION = re.compile(r"(?:\bv|version|release|build|revision|chapter|section)\s{0,3}[:=]?\s{0,3}\Z")
+VERSION_REACH = 16
 
 
 class IpAddress:
@@ -28,24 +31,45 @@ class IpAddress:
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield addresses of both versions."""
-        if view.text.count(".") >= 3 and view.groups:  # noqa: PLR2004 (the fewest an address has)
-            for found in V4.finditer(view.text):
-                if not VERSION.search(view.before(found.start())[-16:]):
-                    yield from self._confirmed(found.group(), found.start())
-        if view.text.count(":") >= COLONS:
+        if view.text.count(".") >= OCTETS - 1:
+            for first in range(len(view.groups) - OCTETS + 1):
+                span = self._octets(view, first)
+                if span is not None and not VERSION.search(view.before(span[0], VERSION_REACH)):
+                    yield from self._confirmed(view.text[span[0] : span[1]], span[0])
+        if "::" in view.text or view.text.count(":") >= V6_COLONS:
             for found in V6.finditer(view.text):
                 written = found.group()
-                if "::" in written or written.count(":") == 7:  # noqa: PLR2004 (a full address)
-                    yield from self._confirmed(
-                        written.rstrip(":") if not written.endswith("::") else written, found.start()
-                    )
+                if "::" in written or written.count(":") == V6_COLONS:
+                    short = written if written.endswith("::") else written.rstrip(":")
+                    yield from self._confirmed(short, found.start())
+
+    def open_at(self, tail: Tail) -> int:
+        """Return where the last run without a space begins."""
+        return tail.run
+
+    @staticmethod
+    def _octets(view: View, first: int) -> tuple[int, int] | None:
+        """Return the span of four short groups with dots between that are no part of something longer."""
+        text = view.text
+        start, end = view.groups[first]
+        if end - start > OCTET or text[end : end + 1] != "." or text[start - 1 : start] in (".", "-", "_"):
+            return None
+        for begin, stop in view.groups[first + 1 : first + OCTETS]:
+            if begin != end + 1 or stop - begin > OCTET or text[end] != ".":
+                return None
+            end = stop
+        after = view.char(end)
+        longer = (after == "." and view.word_at(end + 1)) or (after == "-" and view.digit_at(end + 1))
+        if longer or after == "_" or view.word_at(end) or view.word_at(start - 1):
+            return None
+        return start, end
 
     def _confirmed(self, written: str, start: int) -> Iterator[Candidate]:
+        if len(written.strip(":")) < V6_SHORTEST:
+            return
         try:
             address = ipaddress.ip_address(written)
         except ValueError:
-            return
-        if len(written.strip(":")) < 3:  # noqa: PLR2004 ("::1" and shorter are code, not addresses)
             return
         kind = "IP_ADDRESS" if address.is_global and not address.is_multicast else "IP_ADDRESS_PRIVATE"
         yield Candidate(
@@ -53,22 +77,47 @@ class IpAddress:
         )
 
 
+PAIRS = 17
+PLAIN = re.compile(
+    r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})"
+    r"(?![0-9A-Za-z]|[:\-][0-9A-Fa-f])"
+)
+DOTTED = re.compile(
+    r"(?<![0-9A-Za-z.\-])[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}(?![0-9A-Za-z]|[.\-][0-9A-Za-z])"
+)
+DOTTED_QUAD = 5
+
+
 class MacAddress:
-    """Six pairs of hexadecimal digits with one separator."""
+    """Six pairs of hexadecimal digits with one separator, or three groups of four with dots."""
 
     name = "mac"
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield addresses, but not the ones that mean nobody."""
-        if view.text.count(":") < 5 and view.text.count("-") < 5:  # noqa: PLR2004 (an address has five)
-            return
-        for found in MAC.finditer(view.text):
-            pairs = set(re.split("[:-]", found.group().lower()))
-            if len(pairs) > 2:  # noqa: PLR2004 (all zeros, all ones and patterns are placeholders)
-                yield Candidate(
-                    entity_type="MAC_ADDRESS",
-                    start=found.start(),
-                    end=found.end(),
-                    score=0.9,
-                    recognizer=self.name,
-                )
+        text = view.text
+        for separator in ":-":
+            for at in view.occurrences(separator):
+                if text[at + 3 : at + 13 : 3] == separator * 4 and (found := PLAIN.match(text, at - 2)):
+                    yield from self._confirmed(found)
+        for at in view.occurrences("."):
+            if view.char(at + DOTTED_QUAD) == "." and at >= DOTTED_QUAD - 1:
+                found = DOTTED.match(text, at - DOTTED_QUAD + 1)
+                if found and not found.group().replace(".", "").isdigit():
+                    yield from self._confirmed(found)
+
+    def open_at(self, tail: Tail) -> int:
+        """Return where the last run without a space begins."""
+        return tail.run
+
+    def _confirmed(self, found: re.Match[str]) -> Iterator[Candidate]:
+        digits = re.sub("[:.-]", "", found.group().lower())
+        pairs = {digits[index : index + 2] for index in range(0, len(digits), 2)}
+        if len(pairs) > 2:  # noqa: PLR2004 (all zeros, all ones and patterns are placeholders)
+            yield Candidate(
+                entity_type="MAC_ADDRESS",
+                start=found.start(),
+                end=found.end(),
+                score=0.9,
+                recognizer=self.name,
+            )

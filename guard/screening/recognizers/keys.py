@@ -1,29 +1,36 @@
-"""Secrets that announce themselves by a prefix: provider keys, JSON web tokens, private keys."""
+"""Keys of providers that announce themselves by a prefix."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from guard.screening.view import MAX_ANNOUNCED, Candidate, View
+from guard.screening.tail import Tail
+from guard.screening.view import Candidate, View
 
-__all__ = ["Jwt", "PrivateKey", "ProviderKey"]
+__all__ = ["ProviderKey"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
+    """How the keys of one kind are written.
+
+    ``mixed``: the prefix alone says too little, so the body needs letters and digits.
+    ``secret_prefix``: the prefix is part of the key.
+    """
+
     entity_type: str
     prefixes: tuple[str, ...]
     body: re.Pattern[str]
+    mixed: bool = False
+    secret_prefix: bool = True
 
 
 FORMS = (
     _Form(
         entity_type="AWS_ACCESS_KEY",
-        prefixes=("AKIA", "ASIA"),
+        prefixes=("AKIA", "ASIA", "ABIA", "ACCA"),
         body=re.compile(r"[A-Z2-7]{16}(?![A-Za-z0-9_])"),
     ),
     _Form(
@@ -32,14 +39,25 @@ FORMS = (
         body=re.compile(r"[A-Za-z0-9]{30,240}"),
     ),
     _Form(entity_type="GITHUB_TOKEN", prefixes=("github_pat_",), body=re.compile(r"[A-Za-z0-9_]{40,240}")),
-    _Form(entity_type="OPENAI_API_KEY", prefixes=("sk-",), body=re.compile(r"[A-Za-z0-9_\-]{20,240}")),
+    _Form(
+        entity_type="OPENAI_API_KEY",
+        prefixes=("sk-",),
+        body=re.compile(r"[A-Za-z0-9_\-]{20,240}"),
+        mixed=True,
+    ),
     _Form(
         entity_type="SLACK_TOKEN",
-        prefixes=("xoxa-", "xoxb-", "xoxe-", "xoxp-", "xoxr-", "xoxs-", "xapp-"),
+        prefixes=("xoxa-", "xoxb-", "xoxe-", "xoxe.xoxb-", "xoxe.xoxp-", "xoxp-", "xoxr-", "xoxs-", "xapp-"),
         body=re.compile(r"[A-Za-z0-9\-]{10,240}"),
+        mixed=True,
+    ),
+    _Form(
+        entity_type="SLACK_TOKEN",
+        prefixes=("hooks.slack.com/services/",),
+        body=re.compile(r"[A-Z0-9]{8,14}/[A-Z0-9]{8,14}/[A-Za-z0-9]{20,32}"),
+        secret_prefix=False,
     ),
 )
-MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])")
 REPEATED = 6
 """A body of fewer different characters is a placeholder (``xxxx``, ``1234``)."""
 
@@ -54,80 +72,30 @@ class ProviderKey:
         for form in FORMS:
             for prefix in form.prefixes:
                 for start in view.occurrences(prefix):
-                    end = self._end(view, start, start + len(prefix), form)
+                    body = start + len(prefix)
+                    end = self._end(view, start, body, form)
                     if end is not None:
                         yield Candidate(
                             entity_type=form.entity_type,
-                            start=start,
+                            start=start if form.secret_prefix else body,
                             end=end,
                             score=0.95,
                             recognizer=self.name,
                         )
+
+    def open_at(self, tail: Tail) -> int:
+        """Return where the last run without a space begins."""
+        return tail.run
 
     @staticmethod
     def _end(view: View, start: int, body: int, form: _Form) -> int | None:
         if view.word_at(start - 1) or view.char(start - 1) == "_":
             return None
         found = form.body.match(view.text, body)
-        if found is None or not MIXED.match(found.group()) or "EXAMPLE" in found.group():
+        if found is None:
             return None
-        return found.end() if len(set(found.group())) >= REPEATED else None
-
-
-TOKEN = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?")
-HEADER = 1000
-
-
-class Jwt:
-    """``header.payload.signature`` whose header is base64url of JSON that names an algorithm."""
-
-    name = "jwt"
-
-    def find(self, view: View) -> Iterator[Candidate]:
-        """Yield tokens."""
-        for start in view.occurrences("eyJ"):
-            if view.word_at(start - 1) or view.char(start - 1) in ("_", "-", "."):
-                continue
-            found = TOKEN.match(view.text, start, start + MAX_ANNOUNCED)
-            if found is None or not self._header(found.group().partition(".")[0]):
-                continue
-            yield Candidate(entity_type="JWT", start=start, end=found.end(), score=0.98, recognizer=self.name)
-
-    @staticmethod
-    def _header(segment: str) -> bool:
-        if len(segment) > HEADER:
-            return False
-        try:
-            decoded = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-        except (binascii.Error, ValueError):
-            return False
-        return b'"alg"' in decoded
-
-
-BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-BODY = re.compile(r"[A-Za-z0-9+/=\s\\:,.()\-]*")
-END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-CUT_SHORT = re.compile(r"(?:[\s\\]*[A-Za-z0-9+/=]{16,})*")
-LEAST = 16
-
-
-class PrivateKey:
-    """PEM blocks, whole or cut short; line ends may be written as escapes."""
-
-    name = "private_key"
-
-    def find(self, view: View) -> Iterator[Candidate]:
-        """Yield blocks that have a body."""
-        for start in view.occurrences("-----BEGIN "):
-            header = BEGIN.match(view.text, start)
-            if header is None:
-                continue
-            limit = start + MAX_ANNOUNCED
-            body = BODY.match(view.text, header.end(), limit)
-            ending = END.search(view.text, header.end(), body.end() if body else header.end())
-            cut = CUT_SHORT.match(view.text, header.end(), limit)
-            end = ending.end() if ending else (cut.end() if cut else header.end())
-            if end - header.end() >= LEAST:
-                yield Candidate(
-                    entity_type="PRIVATE_KEY", start=start, end=end, score=0.99, recognizer=self.name
-                )
+        written = found.group()
+        if "EXAMPLE" in written or len(set(written)) < REPEATED:
+            return None
+        mixed = any(c.isdigit() for c in written) and any(c.isalpha() for c in written)
+        return found.end() if mixed or not form.mixed else None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from guard.screening.checksum import mod11_2_valid
+from guard.screening.tail import Tail
 from guard.screening.view import Candidate, View
 
 __all__ = ["CnResidentId", "UsSsn"]
 
-SSN = re.compile(r"(?<![0-9A-Za-z_.\-/])([0-9]{3})([- ])([0-9]{2})\2([0-9]{4})(?![0-9A-Za-z_]|[-./][0-9])")
+GROUPS = (3, 2, 4)
 BARE = 9
 SSN_WORDS = ("ssn", "social security", "social sec", "soc sec", "tax id", "taxpayer")
 PUBLISHED = frozenset({"078051120", "219099999", "123456789", "457555462"})
@@ -20,14 +20,17 @@ PROVINCES = frozenset(
     "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81"
     " 82 83".split()
 )
-CN = re.compile(r"(?<![0-9A-Za-z])[1-8][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
+CN_LENGTH = 18
+CN_GROUPS = (6, 8)
+CN_SERIAL = 4
 DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-def _ssn_plausible(area: str, group: str, serial: str) -> bool:
+def _ssn_plausible(digits: str) -> bool:
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
     if area in ("000", "666") or area >= "900" or group == "00" or serial == "0000":
         return False
-    return area + group + serial not in PUBLISHED
+    return digits not in PUBLISHED
 
 
 class UsSsn:
@@ -37,50 +40,67 @@ class UsSsn:
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield social security numbers."""
-        if not view.groups:
-            return
-        for found in SSN.finditer(view.text):
-            area, separator, group, serial = found.groups()
-            if not _ssn_plausible(area, group, serial):
+        for index, start, _ in view.of_length(GROUPS[0]):
+            end = view.joined(index, GROUPS, "- .")
+            if end is None or not view.number_begins(start) or not view.number_ends(end):
                 continue
-            context = any(word in view.before(found.start()) for word in SSN_WORDS)
-            if separator == " " and not context:
+            separator = view.text[start + GROUPS[0]]
+            context = self._context(view, start)
+            # With other separators, or as the end of a longer name, it may be anything.
+            if not context and (separator != "-" or view.char(start - 1) in ("-", "/")):
                 continue
-            yield Candidate(
-                entity_type="US_SSN",
-                start=found.start(),
-                end=found.end(),
-                score=0.95 if context else 0.7,
-                recognizer=self.name,
-            )
-        for start, end in view.groups:
-            digits = view.text[start:end]
-            if end - start != BARE or view.word_at(start - 1) or view.word_at(end):
+            if _ssn_plausible(view.text[start:end].replace(separator, "")):
+                yield self._candidate(start, end, 0.95 if context else 0.7)
+        for _, start, end in view.of_length(BARE):
+            if view.word_at(start - 1) or view.word_at(end) or not self._context(view, start):
                 continue
-            context = any(word in view.before(start) for word in SSN_WORDS)
-            if context and _ssn_plausible(digits[:3], digits[3:5], digits[5:]):
-                yield Candidate(entity_type="US_SSN", start=start, end=end, score=0.8, recognizer=self.name)
+            if _ssn_plausible(view.text[start:end]):
+                yield self._candidate(start, end, 0.8)
+
+    def open_at(self, tail: Tail) -> int:
+        """Return where the last digits and separators begin."""
+        return tail.number
+
+    @staticmethod
+    def _context(view: View, start: int) -> bool:
+        before = view.before(start)
+        return any(word in before for word in SSN_WORDS)
+
+    def _candidate(self, start: int, end: int, score: float) -> Candidate:
+        return Candidate(entity_type="US_SSN", start=start, end=end, score=score, recognizer=self.name)
 
 
 class CnResidentId:
-    """18 characters: province, plausible date of birth, MOD 11-2 check."""
+    """18 characters, also as 6-8-4: province, plausible date of birth, MOD 11-2 check."""
 
     name = "cn_resident_id"
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield identity numbers."""
-        if not view.groups:
+        for _, start, end in view.of_length(CN_LENGTH, CN_LENGTH - 1):
+            yield from self._confirmed(view, start, start + CN_LENGTH, view.text[start:end])
+        for index, start, _ in view.of_length(CN_GROUPS[0]):
+            born = view.joined(index, CN_GROUPS, " -")
+            if born is not None and view.char(born) == view.text[start + CN_GROUPS[0]]:
+                stop = born + 1 + CN_SERIAL
+                digits = view.text[start:stop].replace(view.char(born), "")
+                yield from self._confirmed(view, start, stop, digits)
+
+    def open_at(self, tail: Tail) -> int:
+        """Return where the last digits and separators begin, or the last run."""
+        return min(tail.number, tail.run)
+
+    def _confirmed(self, view: View, start: int, end: int, digits: str) -> Iterator[Candidate]:
+        """Yield the number that begins with ``digits``; its last may be an X."""
+        number = (digits if len(digits) == CN_LENGTH else digits + view.char(end - 1)).upper()
+        if len(number) != CN_LENGTH or view.word_at(start - 1) or view.word_at(end):
             return
-        for found in CN.finditer(view.text):
-            number = found.group().upper()
-            if number[:2] in PROVINCES and _date(number[6:14]) and mod11_2_valid(number):
-                yield Candidate(
-                    entity_type="CN_RESIDENT_ID",
-                    start=found.start(),
-                    end=found.end(),
-                    score=0.98,
-                    recognizer=self.name,
-                )
+        if not (number.isascii() and number[:-1].isdigit()) or number[-1] not in "0123456789X":
+            return
+        if number[:2] in PROVINCES and _date(number[6:14]) and mod11_2_valid(number):
+            yield Candidate(
+                entity_type="CN_RESIDENT_ID", start=start, end=end, score=0.98, recognizer=self.name
+            )
 
 
 def _date(written: str) -> bool:
