@@ -7,8 +7,9 @@ Reading is by member: ``Mapping.finish`` refuses what nobody asked for, with a s
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import yaml
@@ -19,6 +20,8 @@ from guard.errors import ConfigurationError
 __all__ = ["Mapping", "Node", "load", "plain", "problem"]
 
 MAX_BYTES = 2 * 2**20
+WHOLE = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,18})")
+FRACTION = re.compile(r"[+-]?[0-9]{1,18}\.[0-9]{0,18}")
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -58,10 +61,14 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value and its place; ``value`` is a scalar, a list of nodes or a dict of nodes."""
+    """A value and its place; ``value`` is a scalar, a list of nodes or a dict of nodes.
+
+    ``named``: where its name stands, for a member of an object.
+    """
 
     place: Place
     value: Scalar | list[Node] | dict[str, Node]
+    named: Place | None = None
 
     def mapping(self) -> Mapping:
         """Return the value as an object to be read member by member."""
@@ -94,6 +101,13 @@ class Node:
         if not low <= self.value <= high:
             raise problem(self.place, f"expected a number from {low:g} to {high:g}")
         return self.value
+
+    def integer(self, low: int, high: int) -> int:
+        """Return a whole number within a range."""
+        number = self.number(low, high)
+        if not isinstance(self.value, int):
+            raise problem(self.place, "expected a whole number")
+        return int(number)
 
     def word(self, words: Iterable[str]) -> str:
         """Return one of ``words``."""
@@ -129,7 +143,9 @@ class Mapping:
         """Refuse members that nobody asked for."""
         for name, node in self.members.items():
             if name not in self.asked:
-                raise problem(node.place, f"{name!r} is not known; {suggestion(name, self.asked)}")
+                raise problem(
+                    node.named or node.place, f"{name!r} is not known; {suggestion(name, self.asked)}"
+                )
 
 
 def load(data: bytes, *, file: str) -> Node:
@@ -141,6 +157,8 @@ def load(data: bytes, *, file: str) -> Node:
         for event in events:
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise problem(_place(event.start_mark, file), "aliases and anchors are not used here")
+            if getattr(event, "tag", None):
+                raise problem(_place(event.start_mark, file), "tags are not used here")
         root = yaml.compose(data, Loader=Loader)
     except yaml.MarkedYAMLError as error:
         where = _place(error.problem_mark or error.context_mark, file)
@@ -173,7 +191,7 @@ def _node(node: yaml.Node, file: str, depth: int) -> Node:
                 raise problem(_place(key.start_mark, file), "expected a name")
             if name in members:
                 raise problem(_place(key.start_mark, file), f"{name!r} stands here twice")
-            members[name] = _node(value, file, depth + 1)
+            members[name] = replace(_node(value, file, depth + 1), named=_place(key.start_mark, file))
         return Node(place, members)
     if isinstance(node, yaml.SequenceNode):
         return Node(place, [_node(member, file, depth + 1) for member in node.value])
@@ -187,25 +205,25 @@ def _scalar(node: yaml.Node, place: Place) -> Scalar:
         return None
     if kind == "bool":
         return written.lower() in ("true", "yes", "on")
-    try:
-        if kind == "int":
-            return int(written.replace("_", ""))
-        if kind == "float":
-            return float(written)
-    except ValueError:
-        raise problem(place, "expected a plain number") from None
+    # Neither 0x1F nor 1:30, nor 010, which is eight to some readers and ten to others.
+    if kind == "int" and WHOLE.fullmatch(written):
+        return int(written)
+    if kind == "float" and FRACTION.fullmatch(written):
+        return float(written)
+    if kind in ("int", "float"):
+        raise problem(place, "expected a plain number")
     if kind in ("str", "timestamp"):
         return written
     raise problem(place, "tags are not used here")
 
 
 def plain(node: Node) -> Json:
-    """Return the content without places; fractions as thousandths, because digests know no floats."""
+    """Return the content without places; fractions as they are written, because digests know no floats."""
     value = node.value
     if isinstance(value, dict):
         return {name: plain(member) for name, member in value.items()}
     if isinstance(value, list):
         return [plain(member) for member in value]
     if isinstance(value, float):
-        return {"thousandths": round(value * 1000)}
+        return {"fraction": repr(value)}
     return value

@@ -1,22 +1,25 @@
 """Screening policy as written: rules with a closed, decidable vocabulary (DESIGN §5).
 
 ``screening.yaml`` is read into frozen values; every error says file, line and column. No
-code, no expressions: sets, ranges, patterns with ``*`` and ``any``/``all``/``not``.
+code and no expressions; conditions stand in ``vocabulary.py``. An exception is ``unless``
+on a rule, or ``exempt`` beside the rules, which compiles to the same and must give a reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from guard.domain import positioned
 from guard.domain.canonical import digest
 from guard.domain.decision import Direction, Holdback, Operator
-from guard.domain.entities import CATALOGUE, Group
-from guard.domain.positioned import Node
-from guard.policy.condition import All, Always, AnyOf, Atom, Condition, Not, Score
+from guard.domain.entities import CATALOGUE
+from guard.domain.positioned import Node, problem
+from guard.policy.condition import Always, AnyOf, Condition
+from guard.policy.vocabulary import read_condition
 
-__all__ = ["OPERATORS", "Bundle", "Rule", "load_bundle"]
+__all__ = ["OPERATORS", "UNMATCHED", "Bundle", "Exemption", "Rule", "load_bundle"]
 
 API_VERSION = "guard/v1"
 KIND = "ScreeningPolicy"
@@ -26,8 +29,12 @@ OPERATORS = {
 }
 """Operators that this version applies."""
 
-UNMATCHED = ("block", "redact", "allow")
-ATTRIBUTES = ("application", "purpose", "model", "region")
+UNMATCHED = "unmatched"
+"""What decides about a finding that no rule matches; no rule may have this name."""
+
+OTHERWISE = ("block", "redact", "allow")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MOST_SHOWN = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Where a rule does not apply, and why; part of that rule's ``unless`` already."""
+
+    rule: str
+    when: Condition
+    reason: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """A policy as read; ``unmatched`` by direction is an operator."""
 
@@ -58,6 +75,7 @@ class Bundle:
     unmatched: Mapping[Direction, Operator]
     thresholds: Mapping[str, float]
     rules: tuple[Rule, ...]
+    exemptions: tuple[Exemption, ...] = ()
     digest: str = field(default="")
 
 
@@ -68,31 +86,36 @@ def load_bundle(data: bytes, *, file: str = "screening.yaml") -> Bundle:
     top.need("apiVersion").word([API_VERSION])
     top.need("kind").word([KIND])
     metadata = top.need("metadata").mapping()
-    name = metadata.need("name").text()
+    name = _name(metadata.need("name"))
     metadata.finish()
     spec = top.need("spec").mapping()
     top.finish()
     unmatched = _unmatched(spec.need("unmatched"))
     thresholds = _thresholds(spec.get("thresholds"))
-    rules = tuple(_rule(rule) for rule in spec.need("rules").items())
+    rules = _rules(spec.need("rules"))
+    exempt = spec.get("exempt")
+    exemptions = _exemptions(exempt, rules) if exempt else ()
     spec.finish()
-    seen: set[str] = set()
-    for rule, source in zip(rules, spec.members["rules"].items(), strict=True):
-        if rule.name in seen:
-            raise positioned.problem(source.place, f"a second rule is named {rule.name!r}")
-        seen.add(rule.name)
     return Bundle(
         name=name,
         unmatched=unmatched,
         thresholds=thresholds,
-        rules=rules,
+        rules=tuple(_exempted(rule, exemptions) for rule in rules.values()),
+        exemptions=exemptions,
         digest=digest(positioned.plain(node)),
     )
 
 
+def _name(node: Node) -> str:
+    name = node.text()
+    if NAME.fullmatch(name) is None:
+        raise problem(node.place, f"{name!r} is no name (letters, digits, . _ -)")
+    return name
+
+
 def _unmatched(node: Node) -> Mapping[Direction, Operator]:
     def operator(word: Node) -> Operator:
-        chosen = word.word(UNMATCHED)
+        chosen = word.word(OTHERWISE)
         return Operator.KEEP if chosen == "allow" else OPERATORS[chosen]
 
     if isinstance(node.value, str):
@@ -106,37 +129,46 @@ def _unmatched(node: Node) -> Mapping[Direction, Operator]:
 def _thresholds(node: Node | None) -> Mapping[str, float]:
     if node is None:
         return {}
-    members = node.mapping()
     chosen: dict[str, float] = {}
-    for name, value in members.members.items():
+    for name, value in node.mapping().members.items():
         if name not in CATALOGUE:
-            raise positioned.problem(
-                value.place, f"{name!r} is no entity type; {positioned.suggestion(name, CATALOGUE)}"
-            )
+            known = positioned.suggestion(name, CATALOGUE)
+            raise problem(value.named or value.place, f"{name!r} is no entity type; {known}")
         chosen[name] = value.number(0, 1)
     return chosen
 
 
+def _rules(node: Node) -> dict[str, Rule]:
+    rules: dict[str, Rule] = {}
+    for item in node.items():
+        rule = _rule(item)
+        if rule.name in rules:
+            raise problem(item.place, f"a second rule is named {rule.name!r}")
+        rules[rule.name] = rule
+    return rules
+
+
 def _rule(node: Node) -> Rule:
     members = node.mapping()
-    name = members.need("name").text()
+    name_node = members.need("name")
+    name = _name(name_node)
+    if name == UNMATCHED:
+        raise problem(name_node.place, f"{UNMATCHED!r} is what decides where no rule does; use another name")
     direction = Direction(members.need("direction").word([d.value for d in Direction]))
-    when_node = members.get("when")
-    when = _condition(when_node) if when_node else Always()
-    unless_node = members.get("unless")
-    operator, parameters = _action(members.need("action"))
-    reason = members.get("reason")
-    members_hold = members.get("hold")
+    when_node, unless_node = members.get("when"), members.get("unless")
+    when = read_condition(when_node) if when_node else Always()
+    operator, parameters = _action(members.need("action"), direction)
+    reason, hold = members.get("reason"), members.get("hold")
     members.finish()
     return Rule(
         name=name,
         direction=direction,
         types=frozenset(name for name in CATALOGUE if when.possible(name)),
         when=when,
-        unless=_condition(unless_node) if unless_node else None,
+        unless=read_condition(unless_node) if unless_node else None,
         operator=operator,
         parameters=parameters,
-        hold=_hold(members_hold, direction) if members_hold else Holdback.NONE,
+        hold=_hold(hold, direction) if hold else Holdback.NONE,
         reason=reason.text() if reason else "",
         place=str(node.place),
     )
@@ -145,69 +177,47 @@ def _rule(node: Node) -> Rule:
 def _hold(node: Node, direction: Direction) -> Holdback:
     level = Holdback[node.word([level.word for level in Holdback if level]).upper()]
     if direction is Direction.REQUEST:
-        raise positioned.problem(node.place, "'hold' belongs to rules on answers; a request is always whole")
+        raise problem(node.place, "'hold' belongs to rules on answers; a request is always whole")
     return level
 
 
-def _action(node: Node) -> tuple[Operator, Mapping[str, int]]:
+def _action(node: Node, direction: Direction) -> tuple[Operator, Mapping[str, int]]:
     if isinstance(node.value, str):
-        return OPERATORS[node.word(OPERATORS)], {}
+        operator = OPERATORS[node.word(OPERATORS)]
+        if operator is Operator.SURROGATE and direction is Direction.ANSWER:
+            raise problem(node.place, "nothing would restore a surrogate in an answer; use redact or mask")
+        return operator, {}
     members = node.mapping()
     mask = members.get("mask")
     if mask is None:
-        raise positioned.problem(
-            node.place, f"expected one of {', '.join(OPERATORS)}, or mask: {{keep_last: n}}"
-        )
+        raise problem(node.place, f"expected one of {', '.join(OPERATORS)}, or mask: {{keep_last: n}}")
     members.finish()
     options = mask.mapping()
     keep_last = options.get("keep_last")
     options.finish()
-    return Operator.MASK, {"keep_last": int(keep_last.number(0, 16))} if keep_last else {}
+    shown = keep_last.integer(0, MOST_SHOWN) if keep_last else 0
+    return Operator.MASK, {"keep_last": shown} if shown else {}
 
 
-def _condition(node: Node) -> Condition:
+def _exemptions(node: Node, rules: Mapping[str, Rule]) -> tuple[Exemption, ...]:
+    return tuple(_exemption(item, rules) for item in node.items())
+
+
+def _exemption(node: Node, rules: Mapping[str, Rule]) -> Exemption:
     members = node.mapping()
-    terms: list[Condition] = []
-    types = members.get("entity_type")
-    if types:
-        known = list(CATALOGUE)
-        items = types.items() if isinstance(types.value, list) else [types]
-        terms.append(Atom("entity_type", frozenset(item.word(known) for item in items)))
-    groups = members.get("group")
-    if groups:
-        items = groups.items() if isinstance(groups.value, list) else [groups]
-        wanted = {item.word([group.value for group in Group]) for item in items}
-        terms.append(
-            Atom(
-                "entity_type", frozenset(row.name for row in CATALOGUE.values() if row.group.value in wanted)
-            )
-        )
-    score = members.get("score")
-    if score:
-        terms.append(_score(score))
-    for name in ATTRIBUTES:
-        wanted_node = members.get(name)
-        if wanted_node:
-            terms.append(Atom(name, frozenset(wanted_node.texts())))
-    nested = members.get("any")
-    if nested:
-        terms.append(AnyOf(tuple(_condition(item) for item in nested.items())))
-    nested = members.get("all")
-    if nested:
-        terms.append(All(tuple(_condition(item) for item in nested.items())))
-    nested = members.get("not")
-    if nested:
-        terms.append(Not(_condition(nested)))
+    rule = members.need("rule").word(rules)
+    when = read_condition(members.need("when"))
+    reason_node = members.need("reason")
+    reason = reason_node.text().strip()
     members.finish()
-    if not terms:
-        raise positioned.problem(node.place, "a condition that says nothing; leave it out to match all")
-    return terms[0] if len(terms) == 1 else All(tuple(terms))
+    if not reason:
+        raise problem(reason_node.place, "an exemption says why")
+    return Exemption(rule=rule, when=when, reason=reason, place=str(node.place))
 
 
-def _score(node: Node) -> Condition:
-    members = node.mapping()
-    low, high = members.get("at_least"), members.get("below")
-    members.finish()
-    if low is None and high is None:
-        raise positioned.problem(node.place, "expected at_least, below or both")
-    return Score(low.number(0, 1) if low else 0.0, high.number(0, 1) if high else 2.0)
+def _exempted(rule: Rule, exemptions: Sequence[Exemption]) -> Rule:
+    """Return the rule with its exemptions as ``unless``."""
+    mine = tuple(exemption.when for exemption in exemptions if exemption.rule == rule.name)
+    if not mine:
+        return rule
+    return replace(rule, unless=AnyOf((*mine, rule.unless) if rule.unless else mine))

@@ -13,7 +13,7 @@ from guard.domain.finding import Finding
 from guard.errors import ConfigurationError
 from guard.policy.access import Access
 from guard.policy.bundle import OPERATORS, Bundle, Rule, load_bundle
-from guard.policy.condition import All, Atom, Condition, Score
+from guard.policy.condition import All, AnyOf, Atom, Condition, Not, Score
 from guard.policy.engine import CompiledPolicy, Facts, compile_bundle
 
 __all__ = ["ACCESS", "SCREENING", "TESTS", "Problem", "check_pack", "load_pack"]
@@ -47,7 +47,7 @@ def check_pack(files: Mapping[str, bytes]) -> list[Problem]:
         _access(files)
     except ConfigurationError as error:
         return [Problem(level="error", message=error.message)]
-    problems = [*_conflicts(bundle), *_unruled(bundle), *_dead(bundle)]
+    problems = [*_conflicts(bundle), *_unruled(bundle), *_dead(bundle), *_weaker(bundle)]
     if TESTS in files:
         problems += _failing(compile_bundle(bundle), files[TESTS])
     return problems
@@ -83,26 +83,42 @@ def _conflicts(bundle: Bundle) -> list[Problem]:
     ]
 
 
-def _terms(condition: Condition) -> Sequence[Condition]:
-    return condition.terms if isinstance(condition, All) else (condition,)
+def _needed(rule: Rule) -> Sequence[Condition]:
+    """Return conditions that all hold where a rule matches."""
+    terms = [*rule.when.terms] if isinstance(rule.when, All) else [rule.when]
+    excepted = rule.unless.terms if isinstance(rule.unless, AnyOf) else (rule.unless,)
+    return terms + [Not(term) for term in excepted if term is not None]
 
 
 def _exclusive(first: Rule, second: Rule) -> bool:
-    if not first.types & second.types:
-        return True
-    for a in _terms(first.when):
-        for b in _terms(second.when):
-            if (
-                isinstance(a, Score)
-                and isinstance(b, Score)
-                and (a.below <= b.at_least or b.below <= a.at_least)
-            ):
-                return True
-            if isinstance(a, Atom) and isinstance(b, Atom) and a.attribute == b.attribute:
-                literal = not any("*" in value for value in a.values | b.values)
-                if literal and not a.values & b.values:
-                    return True
+    """Whether two rules can never match the same finding, as far as their words show it."""
+    return not first.types & second.types or any(
+        _contradict(a, b) for a in _needed(first) for b in _needed(second)
+    )
+
+
+def _contradict(a: Condition, b: Condition) -> bool:
+    match a, b:
+        case Score(), Score():
+            return a.below <= b.at_least or b.below <= a.at_least
+        case Atom(), Atom():
+            literal = not any("*" in value for value in a.values | b.values)
+            return literal and a.attribute == b.attribute and not a.values & b.values
+        case Not(), _ if a.term == b:
+            return True
+        case _, Not():
+            return b.term == a
     return False
+
+
+def _weaker(bundle: Bundle) -> list[Problem]:
+    return [
+        Problem(
+            level="note",
+            message=f"{exemption.place}: rule {exemption.rule!r} is weakened: {exemption.reason}",
+        )
+        for exemption in bundle.exemptions
+    ]
 
 
 def _unruled(bundle: Bundle) -> list[Problem]:

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 from guard.domain.decision import Decision, Direction, Holdback, Obligation, Operator
 from guard.domain.finding import Finding
-from guard.policy.bundle import Bundle, Rule
+from guard.policy.bundle import UNMATCHED, Bundle, Rule
 from guard.policy.condition import Facts, compile_condition
 
 __all__ = ["CompiledPolicy", "Facts", "Trace", "compile_bundle"]
-
-UNMATCHED = "unmatched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
