@@ -34,6 +34,8 @@ app = typer.Typer(no_args_is_help=True)
 ROOT = re.compile(r"sha256:[0-9a-f]{64}")
 BAR = 40
 WRONG = 1
+FEW = 5
+"""Kinds of jobs that are accounted for finely; each takes up to a second."""
 
 DatasetName = Annotated[
     str, typer.Argument(metavar="DATASET", help="Name or id of a dataset, or the root of its lineage")
@@ -168,9 +170,11 @@ def _reported(budget: Budget, reserved: Sequence[Reservation]) -> float | None:
     """Return the total by privacy loss distributions, if the library for it is installed."""
     if find_spec("dp_accounting") is None:
         return None
-    from guard.training.accounting import COARSE, epsilon_pld
+    from guard.training.accounting import COARSE, FINE, epsilon_pld
 
-    return epsilon_pld([item.reported for item in reserved], delta=budget.delta, interval=COARSE)
+    mechanisms = [item.reported for item in reserved]
+    kinds = {(mechanism.sample_rate, mechanism.noise_multiplier) for mechanism in mechanisms}
+    return epsilon_pld(mechanisms, delta=budget.delta, interval=FINE if len(kinds) <= FEW else COARSE)
 
 
 def _page(budget: Budget, reserved: Sequence[Reservation], name: str) -> None:
