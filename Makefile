@@ -6,10 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 ISSUE ?= gate
 
-.PHONY: help run test install demo bench check soak system acceptance lock
+.PHONY: help run test install demo demo-training bench check soak system acceptance lock
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: .venv/base ## Set everything up and serve on 127.0.0.1:8080 (GUARD_PORT, GUARD_DATA_DIR)
 	@exec $(BIN)/guard serve
@@ -27,6 +27,9 @@ check: .venv/dev ## Format, lint, types, contracts of imports
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+demo-training: .venv/train ## From a table to a private model that answers at the gate (ADULT=adult.csv)
+	@docs/demo-training.sh
 
 bench: .venv/base ## Run the benchmarks of ISSUE (default: gate)
 	$(BIN)/python -m benchmarks run --issue $(ISSUE)
