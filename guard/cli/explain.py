@@ -102,10 +102,13 @@ def _intent(told: Told) -> list[str]:
     rules = _words(leaf["rules"])
     why = f", by {_rules(rules)}" if rules else ""
     what = "what was found is replaced" if leaf["decision"] == "protect" else "nothing has to be changed"
+    # Older records do not say what a model of our own is made of.
+    lineage = ", ".join(_words(leaf.get("lineage", [])))
     return [
         f"Decided: {leaf['decision']}, {what}{why} (policy {_short(leaf['policy'])}).",
         f"Recorded before anything left: {_place(told)}.",
-        f"Sent to {leaf['provider']} in region {leaf['region']} (attempt {leaf['attempt']}).",
+        f"Sent to {leaf['provider']} in region {leaf['region']} (attempt {leaf['attempt']})."
+        + (f" A model of our own: {lineage}." if lineage else ""),
     ]
 
 
