@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,17 +94,24 @@ def _data_directory(settings: Settings) -> str:
             file.write(b"x")
             file.flush()
             os.fsync(file.fileno())
-        trial.unlink()
     except OSError as error:
         raise ConfigurationError(
             f"cannot write in {folder} ({error.strerror}); give it to this user, or set GUARD_DATA_DIR"
         ) from None
+    finally:
+        _forget(trial)
     kind = filesystem(folder.resolve())
     if kind in REMOTE:
         raise ConfigurationError(
             f"{folder} is on {kind}, where records may be lost; set GUARD_DATA_DIR to a local disk"
         )
     return f"{folder} can be written, on {kind or 'a file system that this system does not name'}"
+
+
+def _forget(path: Path) -> None:
+    # Where nothing could be written there is nothing to remove, and no second error to tell.
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def filesystem(path: Path, mounts: str | None = None) -> str | None:

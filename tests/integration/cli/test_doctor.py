@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -128,12 +129,19 @@ def test_a_port_that_somebody_else_has(guard: Guard) -> None:
     assert f"GUARD_PORT={port + 1} make run" in line["message"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a directory that root cannot write takes root to make")
-def test_a_directory_that_cannot_be_written(guard: Guard, data_dir: Path) -> None:
-    if not Path("/proc/1").is_dir():
-        pytest.skip("there is no /proc")
-    code, found = lines(guard, "--data-dir", "/proc/self")
-    assert code == 1 and "cannot write in /proc/self" in str(found["data directory"]["message"])
+def test_a_directory_that_cannot_be_written(
+    guard: Guard, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, found = lines(guard)
+    said = (
+        f"cannot write in {data_dir} (No space left on device); give it to this user, or set GUARD_DATA_DIR"
+    )
+    assert code == 1 and found["data directory"]["message"] == said
+    assert not (data_dir / ".doctor").exists()
 
 
 @pytest.mark.parametrize(
