@@ -1,26 +1,20 @@
-"""Every setting: variables of the environment, ``guard.yaml``, ``screening.yaml``.
+"""Every setting: variables of the environment, and the members of the files that people edit.
 
-Names are read from the code that reads the files, so that none can be forgotten here.
+A test reads files that say everything and compares what was asked for with what stands here.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
-import guard
 from docs.generator.markdown import page, table, words
 from guard.cli.starter import STARTER
 from guard.settings import PREFIX, Settings
 
-__all__ = ["members", "render", "variables"]
+__all__ = ["FILES", "VARIABLES", "render", "variables"]
 
 FILE = "docs/generator/settings.py"
-PACKAGE = Path(guard.__file__).parent
-CONFIGURATION = ("registry/configuration.py", "registry/providers.py")
-POLICY = ("policy/bundle.py",)
 
 INTRODUCTION = """
 Scalars come from the environment, everything that has a shape from `guard.yaml` in the data directory
@@ -86,6 +80,8 @@ SCREENING_YAML = {
     "unmatched": "`block`, `redact` or `allow`, for findings that no rule matches; or one for each direction",
     "thresholds": "the least score by entity type, where the catalogue's is not wanted",
     "rules": "a list; of those that match, the most protective operator wins",
+    "exempt": "a list of what is taken out of rules: `rule`, `when`, `reason`",
+    "rule": "the rule that an exemption weakens",
     "direction": "`request` or `answer`",
     "when": "the condition; without one the rule matches every finding",
     "unless": "a condition that takes findings out of the rule",
@@ -108,53 +104,51 @@ SCREENING_YAML = {
     "keep_last": "letters and digits that stay readable, at most half",
 }
 
+TESTS_YAML = {
+    "apiVersion": "`guard/v1`",
+    "kind": "`PolicyTests`",
+    "cases": "a list; `guard policy check` runs them",
+    "name": "what the case says",
+    "expect": "the operator that must come out",
+    "direction": "`request` or `answer`",
+    "entity_type": "the type of the finding",
+    "score": "its score, from 0 to 1",
+    "application": "who asks; default `default`",
+    "purpose": "what for; default `general`",
+    "model": "which model; default `demo-echo`",
+    "region": "where it stands; default `local`",
+}
+DATASET_YAML = {
+    "apiVersion": "`guard/v1`",
+    "kind": "`DatasetPolicy`",
+    "metadata": "`name` of the policy",
+    "name": "a name, which stands in records",
+    "spec": "what follows",
+    "columns": "rules for columns by their header, a list",
+    "match": "headers, in small letters; `*` stands for anything",
+    "types": "rules for values by what is found in them, a list",
+    "entity_type": "one or several entity types",
+    "group": "one or several groups of entity types",
+    "action": "`keep`, `generalise`, `mask`, `surrogate`, `pseudonymise` or `drop`; the most protective wins",
+    "unmatched": "the action for what is found and no rule names",
+    "otherwise": "the action for columns that no rule names and in which nothing is found",
+    "mask": "asterisks, with `keep_last`",
+    "keep_last": "letters and digits that stay readable",
+    "generalise": "a coarser value, with one of `width` and `keep_first`",
+    "width": "of numbers: the size of a range",
+    "keep_first": "of texts: the characters that stay",
+}
+FILES: Mapping[str, Mapping[str, str]] = {
+    "guard.yaml": GUARD_YAML,
+    "policies/screening.yaml": SCREENING_YAML,
+    "policies/tests.yaml": TESTS_YAML,
+    "policies/dataset.yaml": DATASET_YAML,
+}
+
 
 def variables(texts: Iterable[str]) -> set[str]:
     """Return the names of Guard's variables that stand in ``texts``."""
     return {name for text in texts for name in re.findall(r"\bGUARD_[A-Z][A-Z_]*[A-Z]\b", text)}
-
-
-def members(files: Iterable[str]) -> list[str]:
-    """Return the members that those files of the package read, in their order."""
-    trees = [ast.parse((PACKAGE / file).read_text()) for file in files]
-    return list(dict.fromkeys(name for tree in trees for name in _asked(tree)))
-
-
-def _asked(tree: ast.AST) -> Iterator[str]:
-    """Yield the names that are asked for one by one, or out of a tuple of names."""
-    calls = sorted(
-        (
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        ),
-        key=lambda node: (node.lineno, node.col_offset),
-    )
-    for call in calls:
-        if isinstance(call.func, ast.Attribute) and call.func.attr in ("get", "need") and len(call.args) == 1:
-            name = call.args[0]
-            if isinstance(name, ast.Constant) and isinstance(name.value, str):
-                yield name.value
-            elif isinstance(name, ast.Name):
-                yield from _looped(tree, name.id)
-
-
-def _looped(tree: ast.AST, variable: str) -> Iterator[str]:
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
-    for loop in loops:
-        if isinstance(loop.target, ast.Name) and loop.target.id == variable:
-            yield from _constants(loop.iter, tree)
-
-
-def _constants(node: ast.expr, tree: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Tuple):
-        yield from (
-            one.value for one in node.elts if isinstance(one, ast.Constant) and isinstance(one.value, str)
-        )
-    elif isinstance(node, ast.Name):
-        for one in ast.walk(tree):
-            if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == node.id:
-                yield from _constants(one.value, tree)
 
 
 def _environment() -> str:
@@ -167,18 +161,17 @@ def _environment() -> str:
     return table(("variable", "what it sets", "default"), rows)
 
 
+def _members(known: Mapping[str, str]) -> str:
+    return table(("member", "what it is"), ((f"`{name}`", text) for name, text in known.items()))
+
+
 def render() -> str:
     """Return the page."""
-    configuration = [(f"`{name}`", words(GUARD_YAML, name, FILE)) for name in members(CONFIGURATION)]
-    policy = [(f"`{name}`", words(SCREENING_YAML, name, FILE)) for name in members(POLICY)]
     return page(
         "Settings",
         INTRODUCTION,
         "## Environment",
         _environment(),
-        "## guard.yaml",
-        f"What a new installation begins with:\n\n```yaml\n{STARTER}```",
-        table(("member", "what it is"), configuration),
-        "## policies/screening.yaml",
-        table(("member", "what it is"), policy),
+        f"## A new installation's guard.yaml\n\n```yaml\n{STARTER}```",
+        *(f"## {name}\n\n{_members(known)}" for name, known in FILES.items()),
     )

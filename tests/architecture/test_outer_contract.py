@@ -41,15 +41,15 @@ evidence export
 witness serve
 subject find, subject export, subject erase
 dataset ingest, dataset list
-train submit, train status, train watch, train cancel, train verify
+train submit, train status, train list, train watch, train cancel, train resume, train verify
 budget show, budget set, budget simulate
 models list, models show, models choose, models import, models stage
 import litellm
 """
 """Names that are taken: a command that comes later has one of these."""
 
-RUNS = {"serve", "worker", "model-server", "demo-model", "witness serve"}
-"""Commands that run until they are stopped, and so have no result to print as JSON."""
+RUNS = {"serve", "worker", "model-server", "demo-model", "witness serve", "train watch"}
+"""Commands that run until they are stopped or what they follow ends: they have no result to print as JSON."""
 
 PATHS = {"/v1/chat/completions", "/v1/models", "/healthz", "/readyz", "/metrics"}
 UNLISTED = {"/", "/{path:path}"}

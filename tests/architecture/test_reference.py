@@ -18,7 +18,10 @@ from guard.domain.entities import CATALOGUE
 from guard.domain.event import EVENT_TYPES
 from guard.errors import GuardError
 from guard.policy.bundle import load_bundle
+from guard.policy.check import check_pack
+from guard.policy.dataset import load_dataset_policy
 from guard.registry.configuration import load_configuration
+from guard.storage.truth import read_pack
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -51,6 +54,17 @@ spec:
       action: {mask: {keep_last: 2}}
       reason: because
     - {name: two, direction: answer, action: block, hold: sentence}
+  exempt: [{rule: one, when: {group: contact}, reason: because}]
+"""
+EVERY_TRANSFORM = """
+apiVersion: guard/v1
+kind: DatasetPolicy
+metadata: {name: all}
+spec:
+  columns: [{match: a, action: {mask: {keep_last: 2}}}, {match: b, action: {generalise: {width: 10}}}]
+  types: [{entity_type: JWT, action: drop}, {group: contact, action: {generalise: {keep_first: 3}}}]
+  unmatched: drop
+  otherwise: keep
 """
 
 
@@ -92,7 +106,10 @@ def test_a_changed_page_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ),
         ("commands.md", [f"guard {name}" for name in commands.commands()]),
         ("errors.md", [one.code for one in errors.raised()]),
-        ("settings.md", [*settings.VARIABLES, *settings.members(settings.CONFIGURATION)]),
+        (
+            "settings.md",
+            [*settings.VARIABLES, *(name for known in settings.FILES.values() for name in known)],
+        ),
     ],
     ids=["entities", "events", "commands", "errors", "settings"],
 )
@@ -117,18 +134,31 @@ def test_every_variable_that_the_code_names_has_words() -> None:
     assert settings.variables(texts) - NO_SETTINGS <= set(settings.VARIABLES)
 
 
-def test_every_member_that_guard_yaml_is_read_for_is_found(asked: set[str], tmp_path: Path) -> None:
+def test_every_member_that_guard_yaml_is_read_for_is_told(asked: set[str], tmp_path: Path) -> None:
     path = tmp_path / "guard.yaml"
     for text in (EVERYTHING, STARTER):
         path.write_text(text)
         load_configuration(path)
-    assert asked == set(settings.members(settings.CONFIGURATION))
+    assert asked == set(settings.GUARD_YAML)
 
 
-def test_every_member_that_screening_yaml_is_read_for_is_found(asked: set[str]) -> None:
+def test_every_member_that_screening_yaml_is_read_for_is_told(asked: set[str]) -> None:
     load_bundle(EVERY_CONDITION.encode())
     directions = {direction.value for direction in Direction}
-    assert asked == set(settings.members(settings.POLICY)) | directions
+    assert asked == set(settings.SCREENING_YAML) | directions
+
+
+def test_every_member_that_tests_yaml_is_read_for_is_told(asked: set[str]) -> None:
+    pack = read_pack(ROOT / "policies" / "default")
+    load_bundle(pack["screening.yaml"])
+    for_rules = set(asked)
+    assert not [problem for problem in check_pack(pack) if problem.level == "error"]
+    assert asked == for_rules | set(settings.TESTS_YAML)
+
+
+def test_every_member_that_dataset_yaml_is_read_for_is_told(asked: set[str]) -> None:
+    load_dataset_policy(EVERY_TRANSFORM.encode(), file="dataset.yaml")
+    assert asked == set(settings.DATASET_YAML)
 
 
 def test_every_dependency_has_its_reasons() -> None:
