@@ -138,13 +138,17 @@ def migrate_databases(configuration: Configuration) -> list[str]:
     for name, url in (("guard", configuration.database), ("log", configuration.log_database)):
         engine = open_database(url)
         path = sqlite_path(engine)
+        # An address of PostgreSQL may hold a password.
+        shown = engine.url.render_as_string(hide_password=True)
         if path is not None and not path.exists():
             created.append(path.name)
         try:
-            with readable_database(partial(_unwritable, url)):
+            with readable_database(partial(_unwritable, shown)):
                 upgrade(engine, name)
         except CommandError:
-            raise ConfigurationError(f"{url} was made by another version of Guard; start that one") from None
+            raise ConfigurationError(
+                f"{shown} was made by another version of Guard; start that one"
+            ) from None
         finally:
             engine.dispose()
     return created
