@@ -27,6 +27,7 @@ __all__ = ["Answer", "Job", "Load", "main"]
 REQUEST_ID = re.compile(rb"\r\nx-guard-request: ([0-9a-f-]{36})\r\n")
 RECORD = re.compile(rb"\r\nx-guard-record: ([0-9]+)\r\n")
 CONNECT_SECONDS = 10.0
+STDOUT = 1
 BODIES = 256
 ATTACKS = 20
 """So many different bodies are made before a job begins."""
@@ -202,8 +203,10 @@ def main() -> None:
     die_with_parent(os.getppid())
     for line in sys.stdin.buffer:
         load = uvloop.run(perform(msgspec.json.decode(line, type=Job)))
-        sys.stdout.buffer.write(msgspec.json.encode(load) + b"\n")
-        sys.stdout.buffer.flush()
+        left = memoryview(msgspec.json.encode(load) + b"\n")
+        while left:
+            # A pipe may take a part only.
+            left = left[os.write(STDOUT, left) :]
 
 
 if __name__ == "__main__":
