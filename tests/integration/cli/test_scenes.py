@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from guard.cli.scenes import RULE, one_more_rule
+from guard.cli.caller import Answer, Caller
+from guard.cli.scenes import RULE, Stage, one_more_rule
 from guard.errors import ConfigurationError
 from guard.policy.check import SCREENING, load_pack
+from guard.storage.installation import open_installation
 from guard.storage.truth import read_pack
+from tests.e2e.service import free_port
 
 PACKS = Path(__file__).resolve().parents[3] / "policies"
 
@@ -89,3 +92,26 @@ def test_where_it_cannot_be_added_nothing_is_written(
     with pytest.raises(ConfigurationError, match=said), one_more_rule(policy):
         pytest.fail("entered")
     assert policy.read_bytes() == found
+
+
+class Refused(Caller):
+    """A service whose policies block the demo's text."""
+
+    def chat(self, text: str, *, model: str, stream: bool = False) -> Answer:
+        """Refuse."""
+        return Answer(status=400, headers={}, text="blocked by rule x", code="content_policy_violation")
+
+
+def test_policies_that_block_the_demos_text_are_told_and_nothing_is_pretended(made: Path) -> None:
+    installation = open_installation(made, made / "guard.yaml")
+    stage = Stage(installation, Refused("http://127.0.0.1:9", "key"), demo="http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="got 400 content_policy_violation .*GUARD_DATA_DIR=/tmp/"):
+        next(stage.scenes())
+    installation.close()
+
+
+def test_a_service_that_does_not_answer_is_told() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"does not answer \(ConnectionRefusedError\); run: guard doctor"
+    ):
+        Caller(f"http://127.0.0.1:{free_port()}", "key").chat("x", model="demo-echo")
