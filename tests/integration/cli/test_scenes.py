@@ -105,7 +105,7 @@ class Refused(Caller):
 def test_policies_that_block_the_demos_text_are_told_and_nothing_is_pretended(made: Path) -> None:
     installation = open_installation(made, made / "guard.yaml")
     stage = Stage(installation, Refused("http://127.0.0.1:9", "key"), demo="http://127.0.0.1:9")
-    with pytest.raises(ConfigurationError, match="got 400 content_policy_violation .*GUARD_DATA_DIR=/tmp/"):
+    with pytest.raises(ConfigurationError, match=r"got 400 content_policy_violation .*GUARD_DATA_DIR=/tmp/"):
         next(stage.scenes())
     installation.close()
 
