@@ -88,7 +88,7 @@ def admit(budget: Budget, reservations: Iterable[Reservation], mechanism: Mechan
     if mechanism.steps < 1:
         raise ValueError("a plan has at least one step")
     room = room_in(budget, reservations)
-    if room >= 0 and cost_of(mechanism, order=budget.order) <= room:
+    if cost_of(mechanism, order=budget.order) <= room:
         return
     steps = largest_steps(room, mechanism, order=budget.order)
     noise = sufficient_noise(room, mechanism, order=budget.order)
@@ -107,7 +107,7 @@ def largest_steps(room: float, mechanism: Mechanism, *, order: int) -> int:
     def too_many(steps: int) -> bool:
         return cost_of(replace(mechanism, steps=steps), order=order) > room
 
-    return bisect_left(range(1, mechanism.steps + 1), True, key=too_many) if room >= 0 else 0
+    return bisect_left(range(1, mechanism.steps + 1), True, key=too_many)
 
 
 def sufficient_noise(room: float, mechanism: Mechanism, *, order: int) -> float | None:

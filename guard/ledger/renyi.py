@@ -40,7 +40,7 @@ def cost_of(mechanism: Mechanism, *, order: int) -> float:
 
 @lru_cache(maxsize=4096)
 def step_cost(*, sample_rate: float, noise_multiplier: float, order: int) -> float:
-    """Return an upper bound, tight to 1e-9, of one step's cost.
+    """Return an upper bound, tight to 1e-8, of one step's cost.
 
     Raises ``ValueError`` for parameters that cannot be.
     """

@@ -66,6 +66,25 @@ def test_every_statement_compiles_for_both_databases_and_writers_take_the_book(
     assert locking == {"UPDATE", "SHARE"}
 
 
+def test_whoever_writes_has_the_database_for_writing_from_the_start(
+    ledger: tuple[SqlLedgerStore, Engine],
+) -> None:
+    store, engine = ledger
+    begun: list[str] = []
+    wrote: set[str] = set()
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+        elif statement.startswith(("INSERT", "UPDATE", "DELETE")):
+            wrote.add(begun[-1])
+
+    story(store)
+    assert wrote == {"BEGIN IMMEDIATE"}, "or a reader that turns writer may find that it read the past"
+    assert "BEGIN" in begun, "and readers do not wait for each other"
+
+
 @pytest.mark.parametrize("table", [books, budgets, reservations], ids=lambda table: table.name)
 def test_migrations_make_the_tables_that_the_store_names(
     ledger: tuple[SqlLedgerStore, Engine], table: object
