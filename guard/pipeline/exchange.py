@@ -31,7 +31,9 @@ from guard.domain.event import Denied, HoldUnit, Receipt, Record, Recorder
 from guard.domain.exchange import Target
 from guard.domain.principal import Principal
 from guard.errors import (
+    AuditUnavailable,
     AuthenticationError,
+    Conflict,
     GuardError,
     LimitExceeded,
     PolicyDenied,
@@ -248,7 +250,11 @@ class Gate:
     # Ends ----------------------------------------------------------------------------
     async def _append(self, record: Record) -> Receipt | Denied:
         """Append whole: a caller that leaves meanwhile does not take the record back."""
-        return await asyncio.shield(asyncio.ensure_future(self._recorder.append(record)))
+        try:
+            return await asyncio.shield(asyncio.ensure_future(self._recorder.append(record)))
+        except Conflict:
+            # Somebody took this exchange for lost and ended it: nothing more may be released.
+            raise AuditUnavailable("the log holds an end of this exchange already") from None
 
     async def _end_with(self, trail: Trail, error: GuardError, started: float) -> Result:
         """Make the end durable before the caller hears of it."""

@@ -121,7 +121,7 @@ def read_answer(body: bytes) -> ChatAnswer:
     """Parse an answer. Raises ``UpstreamError`` for anything that is none."""
     try:
         value = parse(body, ANSWER_LIMITS)
-        if value.get("error") or not isinstance(value.get("choices"), list):
+        if value.get("error") is not None or not isinstance(value.get("choices"), list):
             raise UpstreamError("the provider answered with an error inside a success", code="upstream_error")
         _drop_logprobs(value)
         places = Places()

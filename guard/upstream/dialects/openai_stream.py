@@ -65,7 +65,7 @@ class ChatStreamReader:
             chunk = parse(payload, CHUNK_LIMITS)
         except InvalidRequest:
             raise _invalid("holds something that is no chunk") from None
-        if chunk.get("error"):
+        if chunk.get("error") is not None:
             raise UpstreamError("the provider reported an error in its stream", code="upstream_error")
         if self._first:
             self._first = False
