@@ -12,7 +12,7 @@ from bisect import bisect
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Final
 
-from guard.domain.entities import CATALOGUE, TOKEN
+from guard.domain.entities import CATALOGUE, tokens_in
 from guard.domain.finding import Finding
 from guard.domain.json_escapes import decode
 from guard.errors import ScreeningFailed
@@ -34,7 +34,7 @@ from guard.screening.view import LEFT, MAX_ANNOUNCED, MAX_UNBROKEN, RIGHT, Candi
 
 __all__ = ["MAX_CANDIDATES", "RECOGNIZERS", "WINDOW", "Screener", "compile_screener"]
 
-WINDOW: Final = 2048
+WINDOW: Final = 4096
 MAX_CANDIDATES: Final = 20_000
 SHAPE_AFTER = "@guard.invalid"
 ANNOUNCING = ("eyJ", "-----BEGIN", "LS0tLS1CRUdJTi")
@@ -163,11 +163,9 @@ def _run(recognizer: Recognizer, view: View) -> Iterator[Candidate]:
 
 def _surrogates(text: str) -> list[tuple[int, int]]:
     """Return the spans of surrogates, each with its shape, by start."""
-    if "X" not in text and "x" not in text:
-        return []
     return [
         (start, end + len(SHAPE_AFTER) if text.startswith(SHAPE_AFTER, end) else end)
-        for start, end in (found.span() for found in TOKEN.finditer(text))
+        for start, end in (found.span() for found in tokens_in(text))
     ]
 
 

@@ -26,6 +26,7 @@ INVISIBLE = (
 """Invisible by themselves: format characters, fillers, variation selectors, tags (Unicode's
 ``Default_Ignorable_Code_Point``, and annotations)."""
 
+NOT_ASCII = re.compile("[^\x00-\x7f]+")
 REMOVED = re.compile(f"(?<![{INVISIBLE}])[{INVISIBLE}]{{1,{REMOVED_AT_ONCE}}}")
 
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
@@ -52,6 +53,8 @@ def _folds() -> Mapping[str, str]:
 
 FOLDS = _folds()
 """Each character that is read as an ASCII one, one for one."""
+
+HIDDEN = re.compile(f"[{INVISIBLE}]")
 
 
 class NormalView:
@@ -95,6 +98,9 @@ def normalise(text: str) -> NormalView:
     """Return the view of ``text``."""
     if text.isascii():
         return NormalView(_unescaped(text))
+    foreign = "".join(set("".join(NOT_ASCII.findall(text))))
+    if HIDDEN.search(foreign) is None:
+        return NormalView(_unescaped(_folded(text, foreign)))
     pieces: list[str] = []
     kept: list[int] = []
     origins: list[int] = []
@@ -105,16 +111,15 @@ def normalise(text: str) -> NormalView:
         origins.append(at)
         length += removed.start() - at
         at = removed.end()
-    if not pieces:
-        return NormalView(_unescaped(_folded(text)))
     kept.append(length)
     origins.append(at)
     pieces.append(text[at:])
-    return NormalView(_unescaped(_folded("".join(pieces))), kept, origins)
+    return NormalView(_unescaped(_folded("".join(pieces), foreign)), kept, origins)
 
 
-def _folded(text: str) -> str:
-    present = FOLDS.keys() & set(text)
+def _folded(text: str, foreign: str) -> str:
+    """Fold a text whose characters beyond ASCII are ``foreign``."""
+    present = FOLDS.keys() & set(foreign)
     if len(present) > MANY:
         return text.translate({ord(character): FOLDS[character] for character in present})
     for character in present:

@@ -52,6 +52,9 @@ MAX_ANNOUNCED = 8192
 DIGITS = re.compile(r"[0-9]+")
 GAP = re.compile(r"[ \-.()/]{1,3}")
 GAP_MAX = 3
+CHAIN = re.compile(r"[0-9]+(?:[ \-.()/]{1,3}[0-9]+)*")
+LEAST_DIGITS = 7
+"""The fewest digits of any number that is looked for group by group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +105,20 @@ class View:
         return "".join(c.lower() if len(c.lower()) == 1 else c for c in self.text)
 
     @cached_property
+    def chains(self) -> list[tuple[int, int]]:
+        """Every maximal chain of digit groups with one to three separators between them."""
+        return [found.span() for found in CHAIN.finditer(self.text)]
+
+    @cached_property
     def groups(self) -> tuple[tuple[int, int], ...]:
-        """Every maximal group of ASCII digits."""
-        return tuple(found.span() for found in DIGITS.finditer(self.text))
+        """Every maximal group of ASCII digits in a chain that holds enough of them for a number."""
+        groups: list[tuple[int, int]] = []
+        for start, end in self.chains:
+            if end - start >= LEAST_DIGITS:
+                chain = [found.span() for found in DIGITS.finditer(self.text, start, end)]
+                if sum([stop - begin for begin, stop in chain]) >= LEAST_DIGITS:
+                    groups += chain
+        return tuple(groups)
 
     @cached_property
     def by_length(self) -> Mapping[int, list[int]]:

@@ -11,12 +11,17 @@ from guard.screening.view import Candidate, View
 
 __all__ = ["IpAddress", "MacAddress"]
 
-OCTETS = 4
-OCTET = 3
+DOTS = 3
+V4_SHORTEST = 7
+V4 = re.compile(r"(?<![0-9A-Za-z_.\-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_]|\.[0-9A-Za-z]|-[0-9])")
+V4_AHEAD = 2
 V6 = re.compile(
     r"(?<![0-9A-Za-z:._])[0-9A-Fa-f:]{2,39}(?:(?<=:)[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?![0-9A-Za-z_:]|\.[0-9])"
 )
 V6_COLONS = 7
+V6_ANCHOR = re.compile(r":(?::|[0-9A-Fa-f]{1,4}:[0-9A-Fa-f]{1,4}:)")
+V6_LONGEST = 39
+V6_CHARACTERS = "0123456789abcdefABCDEF:"
 V6_SHORTEST = 3
 """``::1`` and shorter are code, not addresses."""
 
@@ -31,38 +36,24 @@ class IpAddress:
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield addresses of both versions."""
-        if view.text.count(".") >= OCTETS - 1:
-            for first in range(len(view.groups) - OCTETS + 1):
-                span = self._octets(view, first)
-                if span is not None and not VERSION.search(view.before(span[0], VERSION_REACH)):
-                    yield from self._confirmed(view.text[span[0] : span[1]], span[0])
-        if "::" in view.text or view.text.count(":") >= V6_COLONS:
-            for found in V6.finditer(view.text):
-                written = found.group()
-                if "::" in written or written.count(":") == V6_COLONS:
-                    short = written if written.endswith("::") else written.rstrip(":")
-                    yield from self._confirmed(short, found.start())
+        for start, end in view.chains:
+            if end - start >= V4_SHORTEST and view.text.count(".", start, end) >= DOTS:
+                for found in V4.finditer(view.text, start, end + V4_AHEAD):
+                    if not VERSION.search(view.before(found.start(), VERSION_REACH)):
+                        yield from self._confirmed(found.group(), found.start())
+        seen = -1
+        for anchor in V6_ANCHOR.finditer(view.text):
+            start = _run_start(view.text, anchor.start())
+            run = V6.match(view.text, start) if start > seen else None
+            seen = start
+            written = run.group() if run else ""
+            if "::" in written or written.count(":") == V6_COLONS:
+                short = written if written.endswith("::") else written.rstrip(":")
+                yield from self._confirmed(short, start)
 
     def open_at(self, tail: Tail) -> int:
         """Return where the last run without a space begins."""
         return tail.run
-
-    @staticmethod
-    def _octets(view: View, first: int) -> tuple[int, int] | None:
-        """Return the span of four short groups with dots between that are no part of something longer."""
-        text = view.text
-        start, end = view.groups[first]
-        if end - start > OCTET or text[end : end + 1] != "." or text[start - 1 : start] in (".", "-", "_"):
-            return None
-        for begin, stop in view.groups[first + 1 : first + OCTETS]:
-            if begin != end + 1 or stop - begin > OCTET or text[end] != ".":
-                return None
-            end = stop
-        after = view.char(end)
-        longer = (after == "." and view.word_at(end + 1)) or (after == "-" and view.digit_at(end + 1))
-        if longer or after == "_" or view.word_at(end) or view.word_at(start - 1):
-            return None
-        return start, end
 
     def _confirmed(self, written: str, start: int) -> Iterator[Candidate]:
         if len(written.strip(":")) < V6_SHORTEST:
@@ -77,7 +68,12 @@ class IpAddress:
         )
 
 
-PAIRS = 17
+def _run_start(text: str, at: int) -> int:
+    """Return where the run of hexadecimal digits and colons begins that goes on at ``at``."""
+    before = text[max(0, at - V6_LONGEST) : at]
+    return at - len(before) + len(before.rstrip(V6_CHARACTERS))
+
+
 PLAIN = re.compile(
     r"(?<![0-9A-Za-z:\-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})"
     r"(?![0-9A-Za-z]|[:\-][0-9A-Fa-f])"

@@ -36,14 +36,15 @@ class Iban:
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield account numbers."""
-        for digits, end in view.groups:
+        text = view.text
+        for digits, _ in view.chains:
             start = digits - 2
-            if start < 0 or end - digits < 2:  # noqa: PLR2004 (the check digits)
+            if start < 0 or not text[digits - 1].isalpha() or not view.digit_at(digits + 1):
                 continue
-            length = LENGTHS.get(view.text[start:digits].upper())
+            length = LENGTHS.get(text[start:digits].upper())
             if length is None or view.word_at(start - 1):
                 continue
-            stop = self._end(view.text, start, length)
+            stop = self._end(text, start, length)
             if stop is not None and not view.word_at(stop):
                 yield Candidate(
                     entity_type="IBAN_CODE", start=start, end=stop, score=0.98, recognizer=self.name

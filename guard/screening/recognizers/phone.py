@@ -65,8 +65,7 @@ class Phone:
             elif before == " " and text[start - 2 : start - 1] == "+" and not view.char(start - 3).strip():
                 yield from self._international(view, first, start - 2, "")
         yield from self._american(view)
-        if view.groups and any(stem in view.lower for stem in STEMS):
-            yield from self._announced(view)
+        yield from self._announced(view)
 
     def open_at(self, tail: Tail) -> int:
         """Return where the last digits and separators begin, also before a beginning extension."""
@@ -101,9 +100,11 @@ class Phone:
     def _announced(self, view: View) -> Iterator[Candidate]:
         """Yield numbers of any form that stand right behind a word for a telephone."""
         for first, (start, end) in enumerate(view.groups):
-            if end - start > AT_HOME[1] or not view.number_begins(start):
+            if end - start > AT_HOME[1]:
                 continue
-            if STRONG.search(view.before(start, STRONG_REACH)):
+            before = view.before(start, STRONG_REACH)
+            # Every word for a telephone holds one of the stems, and most texts hold none.
+            if any(stem in before for stem in STEMS) and view.number_begins(start) and STRONG.search(before):
                 yield from self._at_home(view, first, start, strong=True)
 
     def _at_home(self, view: View, first: int, start: int, *, strong: bool) -> Iterator[Candidate]:
