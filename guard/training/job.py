@@ -26,15 +26,18 @@ from typing import Protocol
 
 from guard.datasets.reader import RowReader
 from guard.datasets.shards import write_durably
+from guard.domain.canonical import Json
 from guard.domain.dataset import Dataset
 from guard.domain.event import Record
 from guard.domain.model import ModelVersion, Stage
 from guard.domain.privacy import Reservation, SpendState
-from guard.errors import GuardError, NotFound, TrainingError
+from guard.errors import GuardError, LedgerConflict, NotFound, TrainingError
 from guard.jobs.job import Cancelled, Job
+from guard.ledger.filter import spent_epsilon
 from guard.ledger.store import LedgerStore
 from guard.registry.cards import ESTABLISHED, check_card
 from guard.registry.versions import ModelStore, registered
+from guard.training.accounting import epsilon_pld
 from guard.training.certificate import CertificateSigner, certificate_of, sign_certificate
 from guard.training.checkpoint import Sealer, read_checkpoint, write_checkpoint
 from guard.training.export import to_onnx
@@ -99,6 +102,9 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
             raise TrainingError(f"the self-test failed: {', '.join(selftest.failed)}")
         held = _started(held, desk)  # 4
         state, held = _trained(job, plan, held, dataset, desk)  # 5 and 6
+    except LedgerConflict:
+        # Another worker goes on with this job: the reservation is not ours to end.
+        raise
     except (GuardError, Cancelled):
         _give_back(held, desk)
         raise
@@ -106,9 +112,10 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
         held = desk.ledger.settle(held, private_stop=False)  # 7
     model = to_onnx(plan, weights_of(recipe, state))  # 8
     digest = hashlib.sha256(model).hexdigest()
-    signed = sign_certificate(
-        certificate_of(plan, state, selftest, job=job.id, model=digest, issued=desk.clock()), desk.signer
+    certificate = certificate_of(
+        plan, state, selftest, job=job.id, model=digest, issued=desk.clock(), ledger=_total(plan, desk)
     )
+    signed = sign_certificate(certificate, desk.signer)
     proof = hashlib.sha256(signed).hexdigest()
     for path, content in ((desk.model_path(digest), model), (desk.certificate_path(proof), signed)):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -218,6 +225,17 @@ class _Watch:
     def cancelled(self) -> bool:
         """Whether somebody asked to stop."""
         return self._asked
+
+
+def _total(plan: TrainingPlan, desk: Desk) -> dict[str, Json]:
+    """Return what the budget says after this job: its cap, what is spent, what is reported."""
+    budget = desk.ledger.budget(plan.root)
+    reserved = desk.ledger.reservations(plan.root)
+    return {
+        "budget": {"delta": repr(budget.delta), "epsilon": repr(budget.epsilon), "order": budget.order},
+        "reported": repr(epsilon_pld([item.reported for item in reserved], delta=budget.delta)),
+        "spent": repr(spent_epsilon(budget, reserved)),
+    }
 
 
 def _give_back(held: Reservation, desk: Desk) -> None:
