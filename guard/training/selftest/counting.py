@@ -71,10 +71,10 @@ class _Book:
         return False
 
 
-def shortened(plan: TrainingPlan) -> TrainingPlan:
+def shortened(plan: TrainingPlan, *, most: int = MOST_STEPS) -> TrainingPlan:
     """Return the plan with no more steps than a test has time for."""
     schedule = plan.recipe.schedule
-    steps = min(schedule.steps, MOST_STEPS)
+    steps = min(schedule.steps, most)
     brief = replace(schedule, steps=steps, checkpoint_every=min(schedule.checkpoint_every, steps))
     return replace(plan, recipe=replace(plan.recipe, schedule=brief))
 
