@@ -8,6 +8,7 @@ keeps the last good snapshot and is reported by ``problem``.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -152,12 +153,19 @@ class SnapshotSource:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         failed: Callable[[BaseException], None],
     ) -> None:
-        """Refresh every ``seconds`` until cancelled; ``failed`` hears of storage faults."""
+        """Refresh every ``seconds`` until cancelled; ``failed`` hears of storage faults.
+
+        A change that cannot be recorded at once is recorded when the log is back.
+        """
+        unsaid: deque[Record] = deque()
         while True:
             await sleep(seconds)
             try:
                 record = await asyncio.to_thread(self.refresh)
                 if record is not None:
-                    await recorder.append(record)
+                    unsaid.append(record)
+                while unsaid:
+                    await recorder.append(unsaid[0])
+                    unsaid.popleft()
             except Exception as error:  # noqa: BLE001 (a failing refresh keeps the last good snapshot and is reported)
                 failed(error)

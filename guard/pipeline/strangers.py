@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from guard.domain.canonical import Json
 from guard.domain.event import Record, Recorder
+from guard.errors import GuardError
 
 __all__ = ["Strangers"]
 
@@ -37,23 +38,20 @@ class Strangers:
         if len(minute.addresses) < ADDRESSES and address not in minute.addresses:
             minute.addresses.append(address)
 
-    def drain(self) -> list[Record]:
-        """Return a record a reason, and start counting anew."""
-        reasons, self._reasons = self._reasons, {}
-        return [
-            Record(
-                tenant="system",
-                type="auth.failed",
-                fields={"count": minute.count, "reason": reason},
-                sealed={"address": minute.addresses},
-            )
-            for reason, minute in sorted(reasons.items())
-        ]
-
     async def flush(self, recorder: Recorder) -> None:
-        """Record what has been counted."""
-        for record in self.drain():
-            await recorder.append(record)
+        """Record what has been counted; what cannot be recorded is counted on."""
+        for reason in sorted(self._reasons):
+            minute = self._reasons.pop(reason)
+            try:
+                await recorder.append(_record(reason, minute))
+            except GuardError:
+                self._add(reason, minute)
+                raise
+
+    def _add(self, reason: str, minute: _Minute) -> None:
+        later = self._reasons.setdefault(reason, _Minute())
+        later.count += minute.count
+        later.addresses = [*minute.addresses, *later.addresses][:ADDRESSES]
 
     async def watch(
         self,
@@ -70,3 +68,12 @@ class Strangers:
                 await self.flush(recorder)
             except Exception as error:  # noqa: BLE001 (counting goes on when the log is away; the fault is reported)
                 failed(error)
+
+
+def _record(reason: str, minute: _Minute) -> Record:
+    return Record(
+        tenant="system",
+        type="auth.failed",
+        fields={"count": minute.count, "reason": reason},
+        sealed={"address": minute.addresses},
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -218,6 +219,12 @@ class House:
                 problem=problem,
             )
         )
+
+    def strangers_counted(self) -> dict[str, int]:
+        """Return how often strangers were turned away, by reason."""
+        recorder = ScriptedRecorder([])
+        asyncio.run(self.strangers.flush(recorder))
+        return {str(r.fields["reason"]): int(str(r.fields["count"])) for r in recorder.records}
 
     def ends(self) -> list[str]:
         """Return the ends that are durable."""
