@@ -1,7 +1,8 @@
 """Chat bodies as people write them: ordinary prose and code with personal data among it.
 
-Every body differs from every other, so that nothing that the gate remembers of one helps
-it with the next; only the system message repeats, as it does in life.
+A body of a kilobyte is one new message. A larger one is a conversation: clients resend what
+was said before, and only the last message is new (``Kind.FRESH`` makes all of it new). No
+two last messages are alike, so nothing that the gate remembers helps it with them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from benchmarks.gateway import values
 
-__all__ = ["SYSTEM", "Pool", "hostile", "prose"]
+__all__ = ["Kind", "Pool", "hostile", "prose"]
 
 SYSTEM = (
     "You are the assistant of a support desk. Answer briefly, in the customer's language, and name the next"
@@ -44,25 +46,39 @@ LEADS = (
     "Please use {} from now on.",
 )
 BYTES_A_VALUE = 340
-"""One value in so many bytes: a message of a kilobyte holds about three."""
+"""In a new message one value in so many bytes: about three in a kilobyte."""
+
+BYTES_A_VALUE_BEFORE = 1024
+"""The same in what was said before, and in a long text."""
+
+MESSAGE = 1024
 
 ANSWERED = ("EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN_CODE", "EMAIL_ADDRESS", "PHONE_NUMBER")
 
 
-def prose(source: random.Random, size: int) -> str:
-    """Return a text of about ``size`` bytes with personal data in it."""
+class Kind(StrEnum):
+    """What a pool's bodies are."""
+
+    CHAT = "chat"
+    FRESH = "fresh"
+    ATTACK = "attack"
+
+
+def prose(source: random.Random, size: int, *, spread: int = BYTES_A_VALUE) -> str:
+    """Return a text of about ``size`` bytes with a value in every ``spread`` of them."""
     pieces: list[str] = []
     length = with_value = 0
     while length < size:
         piece = source.choice(SENTENCES)
         if length >= with_value:
             piece = source.choice(LEADS).format(values.make(source, source.choice(ANSWERED))[1])
-            with_value += BYTES_A_VALUE
+            with_value += spread
         pieces.append(piece)
         length += len(piece.encode()) + 1
     return " ".join(pieces)
 
 
+MARK = "#MARK#"
 STORMS = (
     "a@",
     "4000-",
@@ -99,21 +115,17 @@ class Pool:
     tails: tuple[bytes, ...]
 
     @classmethod
-    def make(
-        cls, source: random.Random, *, size: int, stream: bool, attack: bool = False, count: int = 256
-    ) -> Pool:
-        """Make ``count`` bodies whose user message has about ``size`` bytes."""
+    def make(cls, source: random.Random, kind: Kind, *, size: int, stream: bool, count: int) -> Pool:
+        """Make ``count`` bodies of about ``size`` bytes."""
         heads, tails = [], []
         for number in range(count):
-            said = hostile(source, number, size) if attack else prose(source, size - 16)
-            text = f"Ticket #MARK#. {said}"
             body = {
                 "model": "bench-model",
-                "messages": [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],
+                "messages": list(_messages(source, kind, number, size)),
                 "temperature": 0.2,
                 "stream": stream,
             }
-            head, _, tail = json.dumps(body, ensure_ascii=False).encode().partition(b"#MARK#")
+            head, _, tail = json.dumps(body, ensure_ascii=False).encode().partition(MARK.encode())
             heads.append(head)
             tails.append(tail)
         return cls(heads=tuple(heads), tails=tuple(tails))
@@ -125,3 +137,17 @@ class Pool:
             at = number % len(self.heads)
             yield b"%b%010d%b" % (self.heads[at], number, self.tails[at])
             number += 1
+
+
+def _messages(source: random.Random, kind: Kind, number: int, size: int) -> Iterator[dict[str, str]]:
+    yield {"role": "system", "content": SYSTEM}
+    if kind is Kind.CHAT:
+        for turn in range((size - MESSAGE) // MESSAGE):
+            role = "assistant" if turn % 2 else "user"
+            yield {"role": role, "content": prose(source, MESSAGE, spread=BYTES_A_VALUE_BEFORE)}
+        last = prose(source, MESSAGE)
+    elif kind is Kind.FRESH:
+        last = prose(source, size, spread=BYTES_A_VALUE_BEFORE)
+    else:
+        last = hostile(source, number, size)
+    yield {"role": "user", "content": f"Ticket {MARK}. {last}"}

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.gateway import service
+from benchmarks.gateway.chat import Kind
 from benchmarks.gateway.load import Job
 from benchmarks.gateway.service import Generator
 from benchmarks.outcome import Fact, Measured, Outcome, Say
@@ -90,7 +91,7 @@ def _attack(port: int, key: str, seed: int, numbers: Iterator[int]) -> Job:
         start=next(numbers) // NUMBERS * int(REQUESTS / RATE),
         seed=seed,
         faults=True,
-        attack=True,
+        kind=Kind.ATTACK,
     )
 
 

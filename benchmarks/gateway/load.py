@@ -18,18 +18,17 @@ from typing import cast
 import msgspec
 import uvloop
 
-from benchmarks.gateway.chat import Pool
+from benchmarks.gateway.chat import Kind, Pool
 from benchmarks.gateway.wire import Messages, request
 from guard.cli.processes import die_with_parent
 
-__all__ = ["Answer", "Job", "Load", "main"]
+__all__ = ["BODIES", "Answer", "Job", "Load", "main"]
 
 REQUEST_ID = re.compile(rb"\r\nx-guard-request: ([0-9a-f-]{36})\r\n")
 RECORD = re.compile(rb"\r\nx-guard-record: ([0-9]+)\r\n")
 CONNECT_SECONDS = 10.0
 STDOUT = 1
-BODIES = 256
-ATTACKS = 20
+BODIES = 40
 """So many different bodies are made before a job begins."""
 
 
@@ -40,7 +39,6 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     counted from the moment when a request was due; 0 sends as fast as answers come.
     ``start``: the number of the first body. ``answers``: report each answer's ids.
     ``faults``: connections may break and answers may be errors (they are counted).
-    ``attack``: the texts are made to be costly.
     """
 
     port: int
@@ -55,7 +53,7 @@ class Job(msgspec.Struct, kw_only=True, frozen=True):
     rate: float = 0.0
     answers: bool = False
     faults: bool = False
-    attack: bool = False
+    kind: Kind = Kind.CHAT
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -83,13 +81,7 @@ class _Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.load = Load(seconds=0.0, whole=[], first=[], failed=0, broken=0, sample="", answers=[])
-        pool = Pool.make(
-            random.Random(job.seed),
-            size=job.size,
-            stream=job.stream,
-            attack=job.attack,
-            count=ATTACKS if job.attack else BODIES,
-        )
+        pool = Pool.make(random.Random(job.seed), job.kind, size=job.size, stream=job.stream, count=BODIES)
         self._bodies = pool.bodies(job.start)
         self._sent = 0
         self._open = job.connections

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway import service
-from benchmarks.gateway.load import Job, Load
+from benchmarks.gateway.chat import Kind
+from benchmarks.gateway.load import BODIES, Job, Load
 from benchmarks.gateway.service import Generator
 from benchmarks.outcome import Fact, Measured, Outcome, Say
 
@@ -40,18 +41,38 @@ class Case:
     kilobytes: int
     connections: int
     stream: bool
+    kind: Kind = Kind.CHAT
 
     def __str__(self) -> str:
-        kind = "streamed" if self.stream else "plain"
-        return f"{self.kilobytes} KB {kind}"
+        form = "streamed" if self.stream else "plain"
+        return f"{self.kilobytes} KB {form}" + (" in one new message" if self.kind is Kind.FRESH else "")
+
+    def job(self, *, port: int, key: str, start: int, seed: int) -> Job:
+        """Return a job that sends such requests for a while."""
+        return Job(
+            port=port,
+            key=key,
+            connections=self.connections,
+            size=self.kilobytes * 1024,
+            stream=self.stream,
+            kind=self.kind,
+            seconds=SECONDS,
+            start=start,
+            seed=seed,
+        )
 
 
-CASES = tuple(
+BARRED = tuple(
     Case(kilobytes=kilobytes, connections=connections, stream=stream)
     for kilobytes in (1, 20)
     for stream in (False, True)
     for connections in (1, 32)
 )
+CASES = (
+    *BARRED,
+    *(Case(kilobytes=20, connections=connections, stream=False, kind=Kind.FRESH) for connections in (1, 32)),
+)
+"""The issue's cases, and what a text costs of which nothing was seen before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,23 +143,30 @@ def _rounds(
     samples: Samples = {(case, target): [] for case in CASES for target in TARGETS}
     syncs: list[float] = []
     numbers = _numbers()
+    # Conversations go on: each worker has seen what is resent, as it has in life.
+    generator.run(_before(ports["guard"], key, seed))
     for number in range(ROUNDS):
         syncs.append(_fdatasync(folder))
         for case in CASES:
             for target in _turned(number):
-                job = Job(
-                    port=ports[target],
-                    key=key,
-                    connections=case.connections,
-                    size=case.kilobytes * 1024,
-                    stream=case.stream,
-                    seconds=SECONDS,
-                    start=next(numbers),
-                    seed=seed,
-                )
+                job = case.job(port=ports[target], key=key, start=next(numbers), seed=seed)
                 samples[case, target].append(_sample(generator.run(job)))
         say(f"round {number + 1} of {ROUNDS}")
     return samples, syncs
+
+
+def _before(port: int, key: str, seed: int) -> Job:
+    """Send every conversation often enough for each worker to get it."""
+    return Job(
+        port=port,
+        key=key,
+        connections=32,
+        size=20 * 1024,
+        stream=False,
+        requests=BODIES * 16,
+        start=9 * NUMBERS,
+        seed=seed,
+    )
 
 
 def _numbers() -> Iterator[int]:
@@ -189,7 +217,7 @@ def _outcome(samples: Samples, sync: float, memory: float, starts: list[float]) 
 
 
 def _throughput(samples: Samples) -> Iterator[Measured]:
-    for case in CASES:
+    for case in BARRED:
         if case.connections > 1:
             ratios = [
                 guard.rate / bare.rate
@@ -199,7 +227,7 @@ def _throughput(samples: Samples) -> Iterator[Measured]:
 
 
 def _added(samples: Samples, allowance: float) -> Iterator[Measured]:
-    for case in CASES:
+    for case in BARRED:
         if case.connections == 1:
             added = [
                 guard.whole - direct.whole

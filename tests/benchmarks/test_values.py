@@ -8,7 +8,7 @@ import random
 import pytest
 
 from benchmarks.gateway import values
-from benchmarks.gateway.chat import Pool, hostile, prose
+from benchmarks.gateway.chat import Kind, Pool, hostile, prose
 from guard.screening.engine import compile_screener
 
 SCREENER = compile_screener()
@@ -36,10 +36,19 @@ def test_prose_has_the_size_and_personal_data(size: int, seed: int) -> None:
 
 
 def test_no_two_bodies_of_a_pool_are_alike() -> None:
-    bodies = Pool.make(random.Random(1), size=1024, stream=True, count=8).bodies(40)
+    bodies = Pool.make(random.Random(1), Kind.FRESH, size=1024, stream=True, count=8).bodies(40)
     drawn = [next(bodies) for _ in range(100)]
     assert len(set(drawn)) == 100
-    assert len({len(json.loads(body)["messages"]) for body in drawn}) == 1
+    assert all(json.loads(body)["stream"] for body in drawn)
+
+
+def test_a_conversation_differs_from_its_earlier_self_in_the_last_message_only() -> None:
+    bodies = Pool.make(random.Random(1), Kind.CHAT, size=20 * 1024, stream=False, count=2).bodies(0)
+    first, _, again = (json.loads(next(bodies))["messages"] for _ in range(3))
+    assert len(first) == 21
+    assert first[:-1] == again[:-1]
+    assert first[-1] != again[-1]
+    assert 19 * 1024 < len(json.dumps(first, ensure_ascii=False).encode()) < 25 * 1024
 
 
 @pytest.mark.parametrize("form", range(20))
