@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 __all__ = ["CATALOGUE", "TOKEN", "EntityType", "Evidence", "Group", "tokens_in"]
 
-TOKEN = re.compile(r"(?i)(?<![0-9A-Z])[A-Z]{3}X[0-9A-HJKMNP-TV-Z]{12}(?![0-9A-Z])")
+TOKEN = re.compile(r"(?ai)(?<![0-9A-Z])[A-Z]{3}X[0-9A-HJKMNP-TV-Z]{12}(?![0-9A-Z])")
 """The surrogate grammar (DESIGN §5): mnemonic, X, 60 bits in Crockford's base 32."""
 
 TOKEN_LENGTH = 16

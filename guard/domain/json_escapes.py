@@ -8,7 +8,12 @@ from bisect import bisect_right
 
 __all__ = ["DecodedText", "decode", "escape"]
 
-ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})(?:\\u([Dd][C-Fc-f][0-9A-Fa-f]{2}))?|([\"\\/bfnrt]))")
+ESCAPE = re.compile(
+    r"\\(?:u([Dd][89ABab][0-9A-Fa-f]{2})\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})"
+    r"|u((?:[0-9A-CE-Fa-ce-f][0-9A-Fa-f]|[Dd][0-7])[0-9A-Fa-f]{2})|([\"\\/bfnrt]))"
+)
+"""Halves of a surrogate pair that stand alone are no characters: they stay written."""
+
 SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -30,6 +35,11 @@ class DecodedText:
     def source(self, start: int, end: int) -> tuple[int, int]:
         """Map a span; an escape belongs to it as a whole."""
         return self._at(start), self._at(end)
+
+    def position(self, source: int) -> int:
+        """Map an index of the source, between escapes, to the decoded text."""
+        known = bisect_right(self._source, source) - 1
+        return self._decoded[known] + source - self._source[known]
 
 
 def decode(source: str) -> DecodedText:
@@ -53,14 +63,12 @@ def decode(source: str) -> DecodedText:
 
 
 def _character(found: re.Match[str]) -> str:
-    high, low, short = found.groups()
+    high, low, code, short = found.groups()
     if short is not None:
         return SHORT.get(str(short), str(short))
-    code = int(high, 16)
-    if not 0xD800 <= code < 0xDC00:  # noqa: PLR2004 (the high surrogates)
-        # A low half that followed is not ours to decode: it stays written.
-        return chr(code) + (found.group()[6:] if low else "")
-    return chr(0x10000 + (code - 0xD800 << 10) + int(low, 16) - 0xDC00) if low else found.group()
+    if code is not None:
+        return chr(int(code, 16))
+    return chr(0x10000 + (int(high, 16) - 0xD800 << 10) + int(low, 16) - 0xDC00)
 
 
 def escape(text: str) -> str:

@@ -13,12 +13,13 @@ __all__ = ["Markup"]
 
 NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9:\-]*")
 NAME_LIMIT = 64
-VALUE_LIMIT = 8192
+VALUE_LIMIT = 2048
 SPACE = " \t\n\f\r"
-HARMLESS = frozenset(
-    {"alt", "title", "value", "placeholder", "label", "name", "id", "class", "lang", "aria-label"}
+LOADS = re.compile(
+    r"(?i)(?:on[a-z]{1,30}|.{0,40}(?:src|srcset|href|url|uri|link|action|background|poster|ping|cite|data|style"
+    r"|content|image|icon|manifest|profile|longdesc|srcdoc|codebase|classid|archive|usemap))"
 )
-"""Attributes whose values are shown or kept, never loaded or sent."""
+"""Attributes whose values a browser or a script may load, send or run."""
 
 
 class _State(Enum):
@@ -51,10 +52,13 @@ class Markup:
 
     @property
     def value(self) -> str | None:
-        """What has been written of an attribute that may load or send, or ``None`` outside of one."""
-        if self._state not in VALUES or self._attribute.lower() in HARMLESS:
-            return None
-        return self._value
+        """What has been written of an attribute's value, or ``None`` outside of one."""
+        return self._value if self._state in VALUES else None
+
+    @property
+    def loads(self) -> bool:
+        """Whether the attribute's value may be loaded, sent or run."""
+        return LOADS.fullmatch(self._attribute) is not None
 
     def feed(self, text: str) -> None:
         """Go on."""

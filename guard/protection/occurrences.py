@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 
 __all__ = ["Occurrences"]
 
-RUN = re.compile(r"[^\W_]+")
+RUN = re.compile(r"[^\W_\u2e80-\U0010ffff]+")
+"""Han, kana and the like do not separate words, so they are borders as in screening."""
+
 FEW = 16
 MANY = 200
 """Up to this many values, looking for each is faster than reading a long text run by run."""
@@ -17,7 +19,7 @@ WORD = 8
 
 
 class Occurrences:
-    """Finds values whose neighbours are neither letters nor digits.
+    """Finds values whose neighbours are neither letters nor digits of scripts that separate words.
 
     A value's first run of letters and digits is then a whole run of the text, so runs are
     looked up in a table.
@@ -63,11 +65,12 @@ class Occurrences:
 
 def _whole_run(text: str, start: int, size: int) -> bool:
     """Whether nothing of a longer run of letters and digits stands before or after."""
-    after = text[start + size : start + size + 1]
-    return not text[max(0, start - 1) : start].isalnum() and not after.isalnum()
+    return not (start and _word(text[start - 1])) and not _word(text[start + size : start + size + 1])
 
 
 def _free(text: str, start: int, end: int) -> bool:
-    before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    return not before.isalnum() and not after.isalnum()
+    return not (start and _word(text[start - 1])) and not _word(text[end : end + 1])
+
+
+def _word(character: str) -> bool:
+    return character.isalnum() and character < "\u2e80"

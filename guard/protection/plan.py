@@ -7,6 +7,7 @@ in all screened texts; the most protective of its decisions counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,8 +22,12 @@ from guard.protection.surrogate import Surrogates
 
 __all__ = ["Original", "Plan", "plan"]
 
+WORD = re.compile("[0-9A-Za-z]+")
 LEAST = 8
 """Shorter values without a checksum do not propagate: they would hit unrelated text."""
+
+SENSITIVE = (Group.PAYMENT, Group.SECRET)
+"""Of decisions with the same operator these are more protective: they are restored in fewer places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,13 @@ def plan(parts: Sequence[Part], decision: Decision, surrogates: Surrogates) -> P
     Raises ``SurrogateInvalid`` if two values would share a surrogate, and
     ``ProtectionFailed`` if a value that must be replaced stands in an id.
     """
-    strongest = _strongest(parts, decision)
+    values = [
+        [_value(part, one.finding.start, one.finding.end) for one in obligations]
+        for part, obligations in zip(parts, decision.obligations, strict=True)
+    ]
+    strongest: dict[str, Obligation] = {}
+    for own, obligations in zip(values, decision.obligations, strict=True):
+        _strengthen(strongest, own, obligations)
     spreading = Occurrences(
         value
         for value, obligation in strongest.items()
@@ -73,13 +84,14 @@ def plan(parts: Sequence[Part], decision: Decision, surrogates: Surrogates) -> P
     vault: dict[str, Original] = {}
     planned: list[tuple[Replacement, ...]] = []
     seen = prefix_changed = 0
-    known: set[str] = set()
-    for part, obligations in zip(parts, decision.obligations, strict=True):
-        changes, own = _direct(part, obligations, strongest)
+    known: dict[str, Obligation] = {}
+    for part, own, obligations in zip(parts, values, decision.obligations, strict=True):
+        changes = list(_direct(part, own, obligations, strongest))
         spread = list(_spread(part, spreading, strongest))
-        prefix_changed += any(value not in known and value not in own for value, _ in spread)
-        known |= own
-        merged = _merged([*changes, *(change_ for _, change_ in spread)])
+        _strengthen(known, own, obligations)
+        used = {*own, *(value for value, _ in spread)}
+        prefix_changed += any(known.get(value) is not strongest[value] for value in used)
+        merged = _merged([*changes, *(one for _, one in spread)])
         if merged and part.kind is PartKind.STRUCTURAL:
             raise ProtectionFailed(
                 f"{merged[0].obligation.finding.entity_type} inside an id, which cannot be changed safely",
@@ -96,16 +108,20 @@ def _value(part: Part, start: int, end: int) -> str:
     return decode(source).text if part.encoding is Encoding.JSON else source
 
 
-def _strongest(parts: Sequence[Part], decision: Decision) -> dict[str, Obligation]:
-    """Return the most protective obligation of each value that was found."""
-    strongest: dict[str, Obligation] = {}
-    for part, obligations in zip(parts, decision.obligations, strict=True):
-        for obligation in obligations:
-            value = _value(part, obligation.finding.start, obligation.finding.end)
-            known = strongest.get(value)
-            if known is None or obligation.operator > known.operator:
-                strongest[value] = obligation
-    return strongest
+def _protection(obligation: Obligation) -> tuple[int, int]:
+    """Return how protective an obligation is, to compare."""
+    group = CATALOGUE[obligation.finding.entity_type].group
+    return obligation.operator, SENSITIVE.index(group) + 1 if group in SENSITIVE else 0
+
+
+def _strengthen(
+    strongest: dict[str, Obligation], values: Sequence[str], obligations: Sequence[Obligation]
+) -> None:
+    """Keep the most protective obligation of each value."""
+    for value, obligation in zip(values, obligations, strict=True):
+        known = strongest.get(value)
+        if known is None or _protection(obligation) > _protection(known):
+            strongest[value] = obligation
 
 
 def _propagates(value: str, obligation: Obligation) -> bool:
@@ -116,19 +132,32 @@ def _propagates(value: str, obligation: Obligation) -> bool:
 
 
 def _direct(
-    part: Part, obligations: Sequence[Obligation], strongest: Mapping[str, Obligation]
-) -> tuple[list[_Change], set[str]]:
-    """Return the changes of the part's own findings, and their values."""
-    changes: list[_Change] = []
-    own: set[str] = set()
-    for obligation in obligations:
-        start, end = obligation.finding.start, obligation.finding.end
-        value = _value(part, start, end)
-        own.add(value)
+    part: Part, values: Sequence[str], obligations: Sequence[Obligation], strongest: Mapping[str, Obligation]
+) -> Iterator[_Change]:
+    """Yield the changes of the part's own findings."""
+    for value, obligation in zip(values, obligations, strict=True):
         best = strongest[value] if _propagates(value, obligation) else obligation
         if best.operator is not Operator.KEEP:
-            changes.append(_Change(start=start, end=end, obligation=best))
-    return changes, own
+            start, end = _whole_words(part, obligation.finding.start, obligation.finding.end)
+            yield _Change(start=start, end=end, obligation=best)
+
+
+def _whole_words(part: Part, start: int, end: int) -> tuple[int, int]:
+    """Extend a span that cuts a word: the rest may belong to it, and a surrogate needs borders."""
+    text = part.text
+    if not (start and WORD.match(text, start - 1)) and not WORD.match(text, end):
+        return start, end
+    if part.encoding is not Encoding.JSON:
+        return _extended(text, start, end)
+    decoded = decode(text)
+    return decoded.source(*_extended(decoded.text, decoded.position(start), decoded.position(end)))
+
+
+def _extended(text: str, start: int, end: int) -> tuple[int, int]:
+    while start and WORD.match(text, start - 1):
+        start -= 1
+    rest = WORD.match(text, end)
+    return start, rest.end() if rest else end
 
 
 def _spread(
@@ -154,7 +183,7 @@ def _merged(changes: list[_Change]) -> list[_Change]:
     for one in changes:
         if merged and one.start < merged[-1].end:
             last = merged.pop()
-            stronger = one if one.obligation.operator > last.obligation.operator else last
+            stronger = one if _protection(one.obligation) > _protection(last.obligation) else last
             merged.append(
                 _Change(start=last.start, end=max(last.end, one.end), obligation=stronger.obligation)
             )

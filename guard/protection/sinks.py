@@ -8,127 +8,161 @@ there stood in the caller's own words, and never in the part that names the host
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Iterable
 
+from guard.protection.addresses import Judged, hosts_in, judge
 from guard.protection.markup import Markup
 
 __all__ = ["Place", "hosts_in"]
 
-HOST = re.compile(r"(?i)\bhttps?://([a-z0-9][a-z0-9.\-]{0,252})")
-RUN = re.compile(r"[^\s<>]*\Z")
-ADDRESS = re.compile(
-    r"(?i)[\\/]{2,}|(?<![a-z0-9])www\.|(?<![a-z0-9.@\-])(?:[a-z0-9\-]{1,63}\.){1,8}[a-z]{2,24}(?=[/?#:\\])"
-)
-AUTHORITY_END = re.compile(r"[/\\?#]")
-NAME = re.compile(r"(?i)[a-z0-9.\-]+(?::[0-9]{1,5})?")
-POINTED = re.compile(r"\][(:]\s{0,8}\Z")
-RELATIVE = re.compile(r"(?:/(?![/\\])|#|\./)[^\\&]*")
-MAIL = "mailto:"
-CONTINUES = re.compile(r"\.[A-Za-z0-9]|:[\\/]|@")
-QUOTES = "\"'`"
+SPACES = " \t\n\r\f\v"
+"""What ends an address for every reader; the spaces of other scripts do not."""
 
-LINE_LIMIT = 8192
-"""Of a line without end this much is looked at; if an address may stand further left,
-nothing is restored until the line ends."""
+SPACE = re.compile(f"[{SPACES}]")
+MARKS = ("//", "\\\\", "/\\", "\\/", "&", "%")
+CONTINUES = re.compile(r"\.[^\W_]|:[\\/]|@")
+"""What makes the value before it part of a host's name, a scheme or a mailbox."""
+
+LINK = re.compile(r"(?i)\]\(|url\(")
+MAILBOX = re.compile(r"(?i)(?:mailto|tel):")
+LIMIT = 1024
+MARGIN = 640
+"""Of a run without spaces so much stays in sight; no host's name is longer."""
+
+START = "^"
+CLOSERS = {'"': '"', "'": "'", "<": ">\n", "(": ")", START: ""}
+PARENTHESES = re.compile(r"\\.|[()]")
 
 
-def hosts_in(texts: Iterable[str]) -> frozenset[str]:
-    """Return the hosts of all addresses in ``texts``, in lower case."""
-    return frozenset(
-        found.group(1).lower().rstrip(".-")
-        for text in texts
-        if "://" in text
-        for found in HOST.finditer(text)
-    )
+class _Region:
+    """What stood before a stranger's address: until it closes, a space ends the address only for some."""
+
+    __slots__ = ("_depth", "_opener")
+
+    def __init__(self, opener: str) -> None:
+        self._opener = opener
+        self._depth = 1
+
+    def closes(self, text: str) -> bool:
+        """Go on over ``text``; whether it closes the region."""
+        if self._opener != "(":
+            return any(mark in text for mark in CLOSERS[self._opener])
+        for mark in PARENTHESES.findall(text):
+            self._depth += {"(": 1, ")": -1}.get(mark, 0)
+            if self._depth == 0:
+                return True
+        return False
 
 
 class Place:
     """Follows a text and says whether a value may be restored where it has come to.
 
-    ``quoted``: a quotation mark ends an address (tool arguments); in prose, renderers
-    read on behind it.
+    ``argument``: the text is a string in a tool's arguments. There an address at its very
+    beginning is the whole of it, spaces and all, while elsewhere a closed quotation ends an
+    address; in prose, renderers read on behind it.
     """
 
-    def __init__(self, *, quoted: bool) -> None:
-        self._quoted = quoted
+    def __init__(self, hosts: frozenset[str], *, argument: bool = False) -> None:
+        self._hosts = hosts
+        self._argument = argument
         self._markup = Markup()
-        self._line = ""
-        self._lost = False
-
-    @property
-    def last(self) -> str:
+        self._regions: dict[str, _Region] = {}
+        self._run = ""
+        self._fresh = True
+        """Nothing but spaces stood before this run."""
+        self._trimmed = self._found = self._foreign = False
+        """Whether the run is longer than is kept, and what stood there."""
+        self.last = ""
         """The character before, which decides whether a token begins here."""
-        return self._line[-1:]
 
     def advance(self, text: str) -> None:
         """Go on over ``text``."""
+        if not text:
+            return
+        self.last = text[-1]
         self._markup.feed(text)
-        ending = text.rfind("\n")
-        if ending >= 0:
-            self._line, self._lost = text[ending:], False
-        else:
-            self._line += text
-        if len(self._line) > LINE_LIMIT:
-            dropped = self._line[:-LINE_LIMIT]
-            self._lost = self._lost or any(mark in dropped for mark in "/\\(&")
-            self._line = self._line[-LINE_LIMIT:]
+        if not self._regions and not self._may_open(self._run + text):
+            self._skip(text)
+            return
+        at = 0
+        for space in SPACE.finditer(text):
+            self._extend(text[at : space.start()])
+            if self._may_open(self._run):
+                self._note_regions()
+            self._forget()
+            self._close_regions(space.group())
+            at = space.end()
+        self._extend(text[at:])
 
-    def permits(self, right: str, hosts: frozenset[str]) -> bool:
-        """Whether a value may be restored here; ``right``: two characters that follow it."""
-        if self._lost or CONTINUES.match(right):
+    def permits(self, right: str, *, in_addresses: bool = True) -> bool:
+        """Whether a value may be restored here; ``right``: two characters that follow it.
+
+        ``in_addresses``: also inside addresses whose host the caller named.
+        """
+        if CONTINUES.match(right) or self._regions or self._foreign:
             return False
         value = self._markup.value
         if value is not None:
-            return not self._markup.overflow and self._allowed(value, hosts, needed=True, quoted=False)
-        pointed = self._line.rfind("<")
-        if pointed >= 0 and ">" not in self._line[pointed:] and POINTED.search(self._line, 0, pointed):
-            return self._allowed(self._line[pointed + 1 :], hosts, needed=True, quoted=False)
-        css = self._line.lower().rfind("url(")
-        if css >= 0 and ")" not in self._line[css:]:
-            return self._allowed(self._line[css:], hosts, needed=True, quoted=False)
-        return self._in_run(hosts)
+            mailbox = MAILBOX.fullmatch(value) is not None
+            needed = self._markup.loads and not mailbox
+            if self._markup.overflow or not self._free(judge(value, self._hosts), needed, in_addresses):
+                return False
+        links = list(LINK.finditer(self._run))
+        needed = bool(links) and MAILBOX.fullmatch(self._run, links[-1].end()) is None
+        return self._free(self._judged(), needed, in_addresses)
 
-    def _in_run(self, hosts: frozenset[str]) -> bool:
-        found = RUN.search(self._line)
-        run = found.group() if found else ""
-        _, link, target = run.partition("](")
-        if not link:
-            return self._allowed(run, hosts, needed=False, quoted=self._quoted)
-        if target == MAIL or RELATIVE.fullmatch(target):
-            return True
-        return self._allowed(target, hosts, needed=True, quoted=False)
+    def _free(self, judged: Judged, needed: bool, in_addresses: bool) -> bool:
+        found = judged.found or self._found
+        if judged.foreign or (found and not in_addresses):
+            return False
+        return not needed or (found and in_addresses)
 
-    @staticmethod
-    def _allowed(text: str, hosts: frozenset[str], *, needed: bool, quoted: bool) -> bool:
-        """Whether every address in ``text`` has an allowed host and has left it behind.
+    def _judged(self) -> Judged:
+        return judge(self._run, self._hosts, quoted=self._argument)
 
-        ``needed``: without any address that can be read, the answer is no.
-        """
-        text = html.unescape(text) if "&" in text else text
-        found = False
+    def _may_open(self, text: str) -> bool:
+        """Whether ``text`` may hold an address that goes on behind a space for some reader."""
+        return (self._argument and self._fresh) or any(mark in text for mark in MARKS)
+
+    def _skip(self, text: str) -> None:
+        """Go on over a text in which no address can be."""
+        space = max(map(text.rfind, SPACES))
+        if space >= 0:
+            self._forget()
+        self._extend(text[space + 1 :])
+
+    def _forget(self) -> None:
+        self._fresh = self._fresh and not self._run
+        self._run, self._trimmed, self._found, self._foreign = "", False, False, False
+
+    def _extend(self, text: str) -> None:
+        """Make the run longer; what gets out of reach is judged first."""
         at = 0
-        while (address := ADDRESS.search(text, at)) is not None:
-            begin = address.end() if address.group()[0] in "\\/" else address.start()
-            closing = _closing(text, address.start(), address.end()) if quoted else -1
-            if closing >= 0:
-                at = closing + 1
-                continue
-            ending = AUTHORITY_END.search(text, begin)
-            if ending is None:
-                return False
-            authority = text[begin : ending.start()].lower()
-            if NAME.fullmatch(authority) is None or authority.partition(":")[0] not in hosts:
-                return False
-            found = True
-            at = ending.start() + 1
-        return found or not needed
+        while at < len(text):
+            taken = text[at : at + LIMIT - len(self._run)]
+            at += len(taken)
+            self._run += taken
+            self._close_regions(taken)
+            if len(self._run) == LIMIT:
+                judged = self._note_regions()
+                self._found = self._found or judged.found
+                self._foreign = self._foreign or judged.foreign
+                self._run = self._run[-MARGIN:]
+                self._trimmed = True
 
+    def _note_regions(self) -> Judged:
+        """Judge the run; remember what strangers' addresses in it opened and did not close."""
+        judged = self._judged()
+        for stranger in judged.strangers:
+            whole = self._argument and self._fresh and stranger.first and not self._trimmed
+            opener = START if whole else stranger.opener
+            if opener in CLOSERS and opener not in self._regions:
+                region = _Region(opener)
+                if not region.closes(stranger.rest):
+                    self._regions[opener] = region
+        return judged
 
-def _closing(text: str, start: int, end: int) -> int:
-    """Return where the quotation round an address (with its scheme) ends, or -1."""
-    while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "+.-:"):
-        start -= 1
-    opener = text[start - 1 : start]
-    return text.find(opener, end) if opener and opener in QUOTES else -1
+    def _close_regions(self, text: str) -> None:
+        for opener, region in tuple(self._regions.items()):
+            if region.closes(text):
+                del self._regions[opener]
