@@ -58,8 +58,6 @@ class AnswerStream:
         writer: StreamWriter,
         choices: Choices,
         ended: Callable[[StreamEnd], Awaitable[None]],
-        *,
-        keep_alive: float = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._answer = answer
         self._upstream = answer.chunks()
@@ -67,7 +65,6 @@ class AnswerStream:
         self._writer = writer
         self._choices = choices
         self._ended = ended
-        self._keep_alive = keep_alive
         self._pending: asyncio.Future[bytes] | None = None
         self._counted: Counted | None = None
         self._heard = self._done = self._recorded = False
@@ -100,7 +97,7 @@ class AnswerStream:
                 if data is None:
                     break
                 out = await self._take(data) if data else b""
-                if not out and (not data or clock() - spoken >= self._keep_alive):
+                if not out and (not data or clock() - spoken >= KEEP_ALIVE_SECONDS):
                     out = self._writer.keep_alive()
                 if out:
                     yield self._sent(out)
@@ -126,7 +123,7 @@ class AnswerStream:
         """Return the provider's next bytes, none after a silence, ``None`` at its end."""
         if self._pending is None:
             self._pending = asyncio.ensure_future(anext(self._upstream))
-        await asyncio.wait((self._pending,), timeout=self._keep_alive)
+        await asyncio.wait((self._pending,), timeout=KEEP_ALIVE_SECONDS)
         if not self._pending.done():
             return b""
         pending, self._pending = self._pending, None

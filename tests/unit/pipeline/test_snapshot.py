@@ -28,6 +28,7 @@ class ScriptedTruth:
         self.key_version = 1
         self.all_keys: dict[str, KeyRecord] = dict(snapshot.keys)
         self.broken: str | None = None
+        self.failing: OSError | None = None
         self.reads = 0
 
     def governance_version(self) -> str:
@@ -47,6 +48,8 @@ class ScriptedTruth:
 
     def keys(self) -> Mapping[str, KeyRecord]:
         """Return the keys."""
+        if self.failing:
+            raise self.failing
         return dict(self.all_keys)
 
     def change(self, digest: str) -> None:
@@ -173,8 +176,9 @@ def test_a_change_that_cannot_be_recorded_at_once_is_recorded_when_the_log_is_ba
         None,
     )
     assert [type(fault) for fault in faults] == [AuditUnavailable] * 2
-    digests = [record.fields["digests"] for record in recorder.records]
-    assert [told["access"] for told in digests] == ["sha256:1", "sha256:2"]  # type: ignore[index, call-overload]
+    for record, digest in zip(recorder.records, ("sha256:1", "sha256:2"), strict=True):
+        told = record.fields["digests"]
+        assert isinstance(told, dict) and told["access"] == digest
 
 
 def test_a_storage_that_fails_keeps_the_snapshot_and_is_reported(
@@ -183,8 +187,7 @@ def test_a_storage_that_fails_keeps_the_snapshot_and_is_reported(
     good = source.current
 
     def breaks() -> None:
-        truth.key_version = 2
-        truth.all_keys = None  # type: ignore[assignment]
+        truth.key_version, truth.failing = 2, OSError("disk")
 
     faults = watched(source, ScriptedRecorder([]), breaks, None)
     assert faults and source.current is good
