@@ -358,9 +358,11 @@ def _members(data: bytes) -> Dict[str, bytes]:
     members: Dict[str, bytes] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
-        # Members are stored as they are: what claims to be more than the archive is a bomb.
-        if sum(info.file_size for info in infos) > len(data) or any(info.compress_type for info in infos):
-            raise VerificationFailed("archive: members are compressed")
+        # Members are stored as they are, one after the other; anything else could be a bomb.
+        if any(info.compress_type for info in infos):
+            raise VerificationFailed("archive: a member is compressed")
+        if sum(info.file_size for info in infos) > len(data):
+            raise VerificationFailed("archive: members claim more than it holds")
         for info in infos:
             try:
                 members[info.filename] = archive.read(info)

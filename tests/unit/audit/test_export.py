@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,6 +211,16 @@ def test_a_bomb_is_not_unpacked(small: bytes) -> None:
     assert "compressed" in (refusal_of(rewritten(small, bomb)) or "")
 
 
+def test_a_member_that_is_listed_a_thousand_times_is_not_read_a_thousand_times(small: bytes) -> None:
+    """Each entry of the directory would make the reader take in the same bytes again."""
+    start = small.index(b"PK\x01\x02")
+    end = small.index(b"PK\x05\x06")
+    directory, tail = small[start:end], small[end:]
+    count = len(verify.unpack(small)) * 1000
+    tail = tail[:8] + struct.pack("<HHI", count, count, len(directory) * 1000) + tail[16:]
+    assert refusal_of(small[:start] + directory * 1000 + tail) == "archive: members claim more than it holds"
+
+
 # Members changed by somebody who can pack ----------------------------------------------------
 ENTRIES, CHECKPOINT, REVEALED = (f"logs/default/{part}" for part in verify.PARTS)
 
@@ -276,6 +287,12 @@ def foreign_value(members: Members) -> None:
     members[REVEALED] = b"".join(verify.encode(row) + b"\n" for row in (first, second, *rest))
 
 
+def another_origin(members: Members) -> None:
+    """Our own signature over the right tree, but as another log's."""
+    checkpoint = verify.open_checkpoint(members[CHECKPOINT].decode(), KEY_NAME, SIGNER.public)
+    members[CHECKPOINT] = sign("other", checkpoint.size, checkpoint.root, SIGNER).encode()
+
+
 def swapped_logs(members: Members) -> None:
     for part in verify.PARTS:
         one, other = f"logs/default/{part}", f"logs/system/{part}"
@@ -304,6 +321,7 @@ CHANGES: dict[str, Callable[[Members], None]] = {
     "the checkpoint of a part": older_checkpoint,
     "the checkpoint of another log": other_logs_checkpoint,
     "the checkpoint of another key": strangers_checkpoint,
+    "the checkpoint under another origin": another_origin,
     "two checkpoints": add(CHECKPOINT, b"x"),
     "the logs exchanged": swapped_logs,
     "a member too many": add("logs/default/more", b""),
