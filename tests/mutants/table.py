@@ -107,7 +107,7 @@ MUTANTS = (
     mutant(
         "a value is restored inside an address",
         "guard/protection/sinks.py",
-        "        if self._lost or CONTINUES.match(right):\n            return False\n",
+        "        if CONTINUES.match(right) or self._regions or self._foreign:\n            return False\n",
         "        return True\n",
         "tests/benchmarks/test_exfiltration.py::test_no_original_reaches_a_sink_that_is_not_allowed",
     ),
