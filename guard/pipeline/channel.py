@@ -95,9 +95,9 @@ class Channel:
             return ""
         return self._holder.feed(self._restored(self._applied(settled.text, settled.findings)))
 
-    def close(self) -> str:
-        """Return the rest. Raises ``Blocked``."""
-        settled = self._incremental.close()
+    def close(self, text: str = "") -> str:
+        """Take the last of the text, return the rest. Raises ``Blocked``."""
+        settled = self._incremental.close(text)
         text = self._restored(self._applied(settled.text, settled.findings), last=True)
         return self._holder.feed(text) + self._holder.close()
 
@@ -110,11 +110,11 @@ class Channel:
             return await self._source(text)
         out: list[str] = []
         try:
-            for start in range(0, len(text), SLICE):
+            last = max(0, len(text) - 1) // SLICE * SLICE
+            for start in range(0, last, SLICE):
                 out.append(self.feed(text[start : start + SLICE]))
-                if start + SLICE < len(text):
-                    await asyncio.sleep(0)
-            return "".join(out) + self.close()
+                await asyncio.sleep(0)
+            return "".join(out) + self.close(text[last:])
         except Blocked as block:
             raise Blocked("".join(out) + block.released, block.rule, block.entity_type) from None
 

@@ -18,7 +18,7 @@ from guard.screening.engine import Screener
 
 __all__ = ["FindingMemo", "screen_parts"]
 
-SHORT = 64
+SHORT = 8
 """Texts below this many code points are cheaper to screen than to look up."""
 
 COST = 64

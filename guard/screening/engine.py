@@ -130,15 +130,28 @@ class Screener:
         view = View(text if low == 0 and high >= len(text) else text[low:high])
         surrogates = _surrogates(view.text)
         found: list[Candidate] = []
-        for recognizer in self._recognizers:
-            for candidate in _run(recognizer, view):
-                if not start - low <= candidate.start < stop - low:
-                    continue
-                if candidate.score < self._thresholds[candidate.entity_type]:
-                    continue
-                if not (surrogates and _inside(candidate, surrogates)):
-                    found.append(_shifted(candidate, low))
+        for candidate in self._seen(view):
+            if not start - low <= candidate.start < stop - low:
+                continue
+            if candidate.score < self._thresholds[candidate.entity_type]:
+                continue
+            if not (surrogates and _inside(candidate, surrogates)):
+                found.append(_shifted(candidate, low))
         return found
+
+    def _seen(self, view: View) -> list[Candidate]:
+        """Return what every recognizer sees. Raises ``ScreeningFailed`` if one breaks."""
+        seen: list[Candidate] = []
+        for recognizer in self._recognizers:
+            try:
+                seen += recognizer.find(view)
+            except Exception as error:  # noqa: BLE001 (whatever breaks, the text was not screened)
+                # The cause may quote the text, so only its type is passed on.
+                raise ScreeningFailed(
+                    f"the recognizer {recognizer.name} broke with {type(error).__name__}",
+                    code="recognizer_broke",
+                ) from None
+        return seen
 
 
 def _longer(text: str, low: int, stop: int, high: int) -> int:
@@ -149,16 +162,6 @@ def _longer(text: str, low: int, stop: int, high: int) -> int:
         return 0
     lower = text[low:stop].lower()
     return MAX_UNBROKEN if any(stem in lower for stem in STEMS) else 0
-
-
-def _run(recognizer: Recognizer, view: View) -> Iterator[Candidate]:
-    try:
-        yield from recognizer.find(view)
-    except Exception as error:  # noqa: BLE001 (whatever breaks, the text was not screened)
-        # The cause may quote the text, so only its type is passed on.
-        raise ScreeningFailed(
-            f"the recognizer {recognizer.name} broke with {type(error).__name__}", code="recognizer_broke"
-        ) from None
 
 
 def _surrogates(text: str) -> list[tuple[int, int]]:

@@ -56,8 +56,9 @@ class Incremental:
             return NOTHING
         return self._settle(view, sent, boundary, final=False)
 
-    def close(self) -> Settled:
-        """Return the rest. Raises ``ScreeningFailed``."""
+    def close(self, chunk: str = "") -> Settled:
+        """Take the last of the text, return the rest. Raises ``ScreeningFailed``."""
+        self._text += chunk
         view = normalise(self._text)
         return self._settle(view, view.view_index(self._sent), len(view.text), final=True)
 

@@ -9,7 +9,7 @@ batch: see ``incremental.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -121,19 +121,18 @@ class View:
         return tuple(groups)
 
     @cached_property
-    def by_length(self) -> Mapping[int, list[int]]:
-        """The indices of ``groups`` by their number of digits."""
-        lengths: dict[int, list[int]] = {}
+    def by_length(self) -> Mapping[int, Sequence[tuple[int, int, int]]]:
+        """The (index, start, end) of ``groups`` by their number of digits."""
+        lengths: dict[int, list[tuple[int, int, int]]] = {}
         for index, (start, end) in enumerate(self.groups):
-            lengths.setdefault(end - start, []).append(index)
+            lengths.setdefault(end - start, []).append((index, start, end))
         return lengths
 
-    def of_length(self, *lengths: int) -> Iterator[tuple[int, int, int]]:
-        """Yield (index, start, end) of the groups with one of ``lengths``."""
-        for length in lengths:
-            for index in self.by_length.get(length, ()):
-                start, end = self.groups[index]
-                yield index, start, end
+    def of_length(self, *lengths: int) -> Sequence[tuple[int, int, int]]:
+        """Return (index, start, end) of the groups with one of ``lengths``."""
+        if not self.groups:
+            return ()
+        return [group for length in lengths for group in self.by_length.get(length, ())]
 
     def sequences(self, first: int, *, digits: int) -> Iterator[tuple[int, str]]:
         """Yield (end, digits) of the group sequences that begin with group ``first``.
@@ -200,10 +199,12 @@ class View:
             return False
         return after not in (".", "-", "/") or not self.digit_at(end + 1)
 
-    def occurrences(self, anchor: str, *, lower: bool = False) -> Iterator[int]:
-        """Yield where a literal anchor stands."""
+    def occurrences(self, anchor: str, *, lower: bool = False) -> Sequence[int]:
+        """Return where a literal anchor stands."""
         text = self.lower if lower else self.text
         at = text.find(anchor)
+        found: list[int] = []
         while at >= 0:
-            yield at
+            found.append(at)
             at = text.find(anchor, at + 1)
+        return found
