@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -40,9 +40,10 @@ from guard.registry.versions import ModelStore, registered
 from guard.training.accounting import epsilon_pld
 from guard.training.certificate import CertificateSigner, certificate_of, sign_certificate
 from guard.training.checkpoint import Sealer, read_checkpoint, write_checkpoint
+from guard.training.checks import SelfTest
 from guard.training.export import to_onnx
 from guard.training.plan import TrainingPlan, make_plan
-from guard.training.recipe import Recipe, load_recipe
+from guard.training.recipe import load_recipe
 from guard.training.recipes.tabular import weights_of
 from guard.training.selftest import run_selftest
 from guard.training.state import TrainerState
@@ -91,6 +92,9 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
     Raises ``Cancelled``, ``BudgetExhausted``, and ``GuardError`` for whatever else stops
     it; what may have run stays charged, what cannot have run is given back.
     """
+    registered_before = [version for version in desk.models.list() if version.job == job.id]
+    if registered_before:
+        return registered_before[0]  # it died after its last step and before it could say so
     recipe = load_recipe(job.spec["recipe"].encode(), file="recipe.yaml")
     check_card(dict(recipe.card), given=ESTABLISHED)
     dataset = desk.datasets.find(recipe.dataset)
@@ -110,17 +114,7 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
         raise
     if held.state is SpendState.RUNNING:
         held = desk.ledger.settle(held, private_stop=False)  # 7
-    model = to_onnx(plan, weights_of(recipe, state))  # 8
-    digest = hashlib.sha256(model).hexdigest()
-    certificate = certificate_of(
-        plan, state, selftest, job=job.id, model=digest, issued=desk.clock(), ledger=_total(plan, desk)
-    )
-    signed = sign_certificate(certificate, desk.signer)
-    proof = hashlib.sha256(signed).hexdigest()
-    for path, content in ((desk.model_path(digest), model), (desk.certificate_path(proof), signed)):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, content)
-    version = _version(job, recipe, plan, state, digest=digest, certificate=proof, desk=desk)
+    version = _certified(job, plan, state, selftest, desk)  # 8
     desk.models.add(version, registered(version, job.spec["principal"]))  # 9
     desk.deliver()
     (desk.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -164,9 +158,12 @@ def _trained(
     watch = _Watch(job, plan, held, desk)
     before = watch.kept()
     if held.state is SpendState.SETTLED:
+        if job.cancelling:
+            raise Cancelled
         if before is None:
             raise TrainingError("the job was settled, but its checkpoint is gone; submit it again")
-        return before, held
+        # Steps that were lost in a crash are charged, though no checkpoint knows of them.
+        return replace(before, executed=held.written_ahead), held
     units = read_units(plan, desk.reader(dataset).rows())
     trainer = Trainer(plan=plan, units=units, model=model_for(plan.recipe))
     trainer.resume(before, executed=held.written_ahead)
@@ -227,6 +224,23 @@ class _Watch:
         return self._asked
 
 
+def _certified(
+    job: Job, plan: TrainingPlan, state: TrainerState, selftest: SelfTest, desk: Desk
+) -> ModelVersion:
+    """Write the model and its certificate, and return the version that names both."""
+    model = to_onnx(plan, weights_of(plan.recipe, state))
+    digest = hashlib.sha256(model).hexdigest()
+    certificate = certificate_of(
+        plan, state, selftest, job=job.id, model=digest, issued=desk.clock(), ledger=_total(plan, desk)
+    )
+    signed = sign_certificate(certificate, desk.signer)
+    proof = hashlib.sha256(signed).hexdigest()
+    for path, content in ((desk.model_path(digest), model), (desk.certificate_path(proof), signed)):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(path, content)
+    return _version(job, plan, state, digest=digest, certificate=proof, desk=desk)
+
+
 def _total(plan: TrainingPlan, desk: Desk) -> dict[str, Json]:
     """Return what the budget says after this job: its cap, what is spent, what is reported."""
     budget = desk.ledger.budget(plan.root)
@@ -250,7 +264,6 @@ def _give_back(held: Reservation, desk: Desk) -> None:
 
 def _version(
     job: Job,
-    recipe: Recipe,
     plan: TrainingPlan,
     state: TrainerState,
     *,
@@ -258,9 +271,9 @@ def _version(
     certificate: str,
     desk: Desk,
 ) -> ModelVersion:
-    earlier = [version.version for version in desk.models.list() if version.name == recipe.name]
+    earlier = [version.version for version in desk.models.list() if version.name == plan.recipe.name]
     return ModelVersion(
-        name=recipe.name,
+        name=plan.recipe.name,
         version=max(earlier, default=0) + 1,
         tenant=job.tenant,
         digest=digest,
