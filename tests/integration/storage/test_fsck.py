@@ -215,6 +215,13 @@ def test_a_checkpoint_with_another_root_is_found_even_if_we_signed_it(log: Damag
     assert any("of 5 entries is of another tree" in problem for problem in log.check().problems)
 
 
+def test_a_checkpoint_that_we_signed_for_another_log_is_found(log: Damaged) -> None:
+    root = verify.root_of(log.store.head("default").frontier)
+    elsewhere = sign("other", 5, root, SIGNER)
+    log.sql("UPDATE checkpoint SET text = :text WHERE log = 'default' AND size = 5", text=elsewhere)
+    assert any("of 5 entries is of another tree" in problem for problem in log.check().problems)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{}", b"[]", b"null", b"\xff", b'{"exchange":[],"type":"exchange.outcome","v":1}', b"1e9"],

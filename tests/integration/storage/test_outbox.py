@@ -74,6 +74,18 @@ def test_events_reach_the_log_in_the_order_of_the_changes(desk: Desk, store: Sql
     assert asyncio.run(relay(desk.engine, log)) == 0
 
 
+def test_the_order_is_that_of_the_names_and_not_of_the_rows(desk: Desk) -> None:
+    """PostgreSQL gives rows as it likes."""
+    with desk.engine.connect() as connection, connection.begin():
+        for name in ("2", "1", "3"):
+            plain: dict[str, object] = {"tenant": name, "type": "key.issued", "fields": {}, "sealed": {}}
+            statement = text("INSERT INTO outbox (id, record) VALUES (:id, :record)")
+            connection.execute(statement, {"id": name, "record": json.dumps(plain)})
+    recorder = KeptRecords()
+    asyncio.run(relay(desk.engine, recorder))
+    assert [item.tenant for item in recorder.records] == ["1", "2", "3"]
+
+
 def test_the_event_in_the_log_is_the_one_that_was_left(desk: Desk, store: SqlLogStore, log: Log) -> None:
     desk.issue("k1")
     asyncio.run(relay(desk.engine, log))

@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -26,6 +26,7 @@ from tests.fakes.exports import (
     revealed_export,
     small_log,
 )
+from tests.fakes.log_store import MemoryLogStore, MemorySideRow
 
 Members = dict[str, bytes]
 
@@ -109,6 +110,22 @@ def test_a_log_without_entries_is_an_empty_tree() -> None:
     assert [(result.log, result.size) for result in verify.verify_export(data, KEY)] == [("nobody", 0)]
 
 
+class Untidy(MemoryLogStore):
+    """Gives side rows in another order, as another collation does, and one of a later entry."""
+
+    def side_rows(self, log: str, leaf_ids: Sequence[str] | None = None) -> Iterator[MemorySideRow]:
+        rows = list(super().side_rows(log, leaf_ids))
+        yield from [replace(row, leaf_id="written after the entries were read") for row in rows[:1]]
+        yield from reversed(rows)
+
+
+def test_an_export_does_not_hang_on_how_the_store_gives_its_rows() -> None:
+    store, batches = filled(3)
+    untidy = Untidy()
+    untidy.state = store.state
+    assert revealed_export(untidy, batches) == revealed_export(store, batches)
+
+
 def test_logs_are_named_once_and_in_order(small: bytes) -> None:
     store, batches = small_log()
     assert export(store, ["default", "default"], SIGNER, batches.sealer) == small
@@ -128,7 +145,7 @@ def test_a_flipped_byte_at_every_position_of_every_member_is_reported(
 ) -> None:
     """By somebody who packs the archive again, so that no checksum of the format gives him away."""
     for name, content in verify.unpack(small).items():
-        step = 23 if name == "verify.py" else 1
+        step = 61 if name == "verify.py" else 1
         for at in range(0, len(content), step):
             changed = bytearray(content)
             changed[at] ^= bit
