@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 
@@ -80,7 +81,10 @@ class _Plain(logging.Handler):
 
 
 def configure_logging(*, level: str = "info") -> None:
-    """Send structured lines to standard error and quiet everything that is not ours."""
+    """Send structured lines to standard error and quiet everything that is not ours.
+
+    Warnings and errors that nobody catches would print their message; they become faults.
+    """
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -98,6 +102,9 @@ def configure_logging(*, level: str = "info") -> None:
         foreign = logging.getLogger(name)
         foreign.handlers.clear()
         foreign.propagate = True
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda _, error, __: fault("process", error)
+    threading.excepthook = lambda said: fault(said.thread.name if said.thread else "thread", said.exc_value)
 
 
 def fault(task: str, error: BaseException | None) -> None:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.environment import ROOT
 from guard.domain.catalogue import Catalogue, Model, Provider
-from guard.domain.event import CheckpointSummary, Receipt, Record, Recorder
+from guard.domain.event import CheckpointSummary, Receipt, Record
 from guard.domain.exchange import Target
 from guard.domain.identifier import uuid7
 from guard.domain.principal import Application, Limits, Tools
@@ -156,8 +156,8 @@ def _snapshot(pack: dict[str, bytes], key: KeyRecord) -> Snapshot:
 
 
 @contextmanager
-def inside(*, screening: bytes | None = None, recorder: Recorder | None = None) -> Iterator[Inside]:
-    """Build a gate with the default pack, or with another screening policy or recorder in it."""
+def inside(*, screening: bytes | None = None) -> Iterator[Inside]:
+    """Build a gate with the default pack, or with another screening policy in it."""
     pack = read_pack(ROOT / "policies" / "default")
     if screening is not None:
         pack["screening.yaml"] = screening
@@ -181,7 +181,7 @@ def inside(*, screening: bytes | None = None, recorder: Recorder | None = None) 
         gate = Gate(
             snapshot=lambda: snapshot,
             keyring=keyring,
-            recorder=recorder or _Recorder(),
+            recorder=_Recorder(),
             upstream=provider,
             strangers=Strangers(),
             observer=_Observer(),

@@ -34,7 +34,7 @@ def mutant(name: str, file: str, old: str, new: str, node: str) -> Mutant:
     return Mutant(name=name, changes=(Change(file=file, old=old, new=new),), node=node)
 
 
-ORDER = "tests/mutants/nodes/test_order.py"
+ORDER = "tests/unit/pipeline/test_order.py"
 BATCH = "tests/unit/audit/test_batch.py"
 EXCHANGE = "guard/pipeline/exchange.py"
 
@@ -44,14 +44,28 @@ MUTANTS = (
         EXCHANGE,
         "        trail = Trail(exchange=incoming.exchange",
         "        print(incoming.body)\n        trail = Trail(exchange=incoming.exchange",
-        f"{ORDER}::test_nothing_is_printed",
+        "tests/mutants/nodes/test_silence.py",
+    ),
+    mutant(
+        "any field is logged",
+        "guard/telemetry.py",
+        "[name for name in event if name not in ALLOWED]",
+        "[]",
+        "tests/unit/test_telemetry.py::test_fields_that_are_not_on_the_list_are_dropped_and_counted",
+    ),
+    mutant(
+        "a library's message is logged",
+        "guard/telemetry.py",
+        'problem = error.message if isinstance(error, GuardError) else ""',
+        "problem = str(error)",
+        "tests/unit/test_telemetry.py::test_a_fault_has_type_and_place_and_only_our_own_words",
     ),
     mutant(
         "what is sent is not what was screened",
         EXCHANGE,
         "            body=protected.body,\n            caller_authorization",
         "            body=incoming.body,\n            caller_authorization",
-        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte",
+        f"{ORDER}::test_the_intent_commits_to_the_bytes_that_left",
     ),
     Mutant(
         name="the intent is recorded after the body left",
@@ -67,21 +81,35 @@ MUTANTS = (
                 new="await self._intend(who, trail, protected, target)\n            stamp = replace(stamp,",
             ),
         ),
-        node=f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte",
+        node=f"{ORDER}::test_nothing_leaves_while_the_intent_is_not_durable",
     ),
     mutant(
         "an answer is given before its outcome is durable",
         "guard/pipeline/answer.py",
         "    await record(context.trail.outcome(note))\n    ended(note)\n    return",
         "    import asyncio\n\n    asyncio.ensure_future(record(context.trail.outcome(note)))\n    return",
-        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte[plain]",
+        f"{ORDER}::test_nothing_is_answered_while_the_outcome_is_not_durable",
     ),
     mutant(
         "a stream ends before its outcome is durable",
         "guard/pipeline/stream.py",
         "            await self._record(end)\n            yield last\n",
         "            yield last\n            await self._record(end)\n",
-        f"{ORDER}::test_a_record_before_the_body_leaves_and_one_before_the_last_byte[streamed]",
+        f"{ORDER}::test_the_end_of_a_stream_waits_for_its_outcome",
+    ),
+    mutant(
+        "a caller that leaves takes the record along",
+        EXCHANGE,
+        "            await self._end_left(trail, started)\n            raise",
+        "            raise",
+        "tests/unit/pipeline/test_leaving.py::test_a_plain_exchange_may_be_left_at_every_turn",
+    ),
+    mutant(
+        "reasoning is restored",
+        "guard/pipeline/choices.py",
+        "restores=event.restores",
+        "restores=True",
+        "tests/unit/pipeline/test_stream.py::test_reasoning_keeps_its_surrogates_and_content_gets_originals",
     ),
     mutant(
         "a position is skipped",
