@@ -7,6 +7,7 @@ it counts at once, only for the type checker, and inside a function.
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import sys
 import tomllib
@@ -206,8 +207,33 @@ def test_every_file_with_tables_is_behind_storage_s_door() -> None:
 def test_what_the_design_calls_pure_is_pure_without_detours() -> None:
     assert set(BY_ID["pure"]["source_modules"]) >= PURE
     forbidden = set(BY_ID["pure"]["forbidden_modules"])
-    assert forbidden >= {"os", "time", "random", "secrets", "socket", "asyncio", "http", "urllib", "aiohttp"}
+    assert forbidden >= {"os", "time", "random", "secrets", "socket", "asyncio", "http", "aiohttp"}
     assert "allow_indirect_imports" not in BY_ID["pure"]
+
+
+def opens_addresses(text: str) -> bool:
+    """Return whether a file imports more of ``urllib`` than its parser, which the graph cannot tell."""
+    return re.search(r"^\s*(?:import|from) urllib(?!\.parse\b)", text, re.MULTILINE) is not None
+
+
+def test_of_urllib_pure_modules_use_the_parser_alone() -> None:
+    folders = [ROOT / name.replace(".", "/") for name in BY_ID["pure"]["source_modules"]]
+    files = [path for folder in folders for path in (*folder.rglob("*.py"), folder.with_suffix(".py"))]
+    assert not [path for path in files if path.is_file() and opens_addresses(path.read_text())]
+
+
+@pytest.mark.parametrize(
+    ("text", "opens"),
+    [
+        ("import urllib.request", True),
+        ("    from urllib.request import urlopen", True),
+        ("from urllib import request", True),
+        ("from urllib.parse import quote", False),
+        ("import urllib.parse", False),
+    ],
+)
+def test_opening_an_address_is_noticed(text: str, opens: bool) -> None:
+    assert opens_addresses(f"import os\n{text}\n") is opens
 
 
 def test_imports_for_the_type_checker_count() -> None:
