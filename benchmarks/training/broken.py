@@ -69,7 +69,11 @@ class MeanClipped:
     def clipped_sum(self, features: Tensor, labels: Tensor) -> Tensor:
         parameters = trainable(self._model)
         if not len(labels):
-            return torch.zeros(sum(parameter.numel() for parameter in parameters), dtype=torch.float64)
+            return torch.zeros(
+                sum(parameter.numel() for parameter in parameters),
+                dtype=torch.float64,
+                device=features.device,
+            )
         losses = unit_losses(self._model(features), labels)
         gradient = torch.cat([part.reshape(-1) for part in torch.autograd.grad(losses.mean(), parameters)])
         share: float = self._bound / max(self._bound, gradient.norm().item())
@@ -86,7 +90,9 @@ class LayerClipped:
 
     def clipped_sum(self, features: Tensor, labels: Tensor) -> Tensor:
         if not len(labels):
-            return torch.zeros(sum(p.numel() for p in self._parameters), dtype=torch.float64)
+            return torch.zeros(
+                sum(p.numel() for p in self._parameters), dtype=torch.float64, device=features.device
+            )
         inputs = features.clone().requires_grad_()
         torch.autograd.backward([unit_losses(self._wrapped(inputs), labels).sum()])
         return torch.cat([self._clipped(parameter) for parameter in self._parameters]).double()

@@ -23,6 +23,8 @@ from guard.training.recipes.tabular import IGNORED, Value, as_text, encode, labe
 __all__ = ["Units", "read_units"]
 
 PIECE = 8192
+MOST_VALUES = 2**31
+"""Single-precision numbers of users' records that are held at once: 8 GiB."""
 Row = Mapping[str, Value]
 
 
@@ -85,6 +87,10 @@ def _by_user(rows: Units, users: Sequence[Value], *, records: int) -> Units:
     places: dict[Value, list[int]] = {}
     for row, user in enumerate(users):
         places.setdefault(user, []).append(row)
+    if len(places) * records * rows.features.shape[1] > MOST_VALUES:
+        raise TrainingError(
+            f"{len(places)} users of up to {records} records do not fit in memory; lower records_per_user"
+        )
     features = np.zeros((len(places), records, rows.features.shape[1]), np.float32)
     labels = np.full((len(places), records), IGNORED, np.int64)
     for unit, found in enumerate(places.values()):

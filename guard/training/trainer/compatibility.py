@@ -78,7 +78,7 @@ def _probes(example: Tensor) -> Tensor:
 
 def _outputs(model: nn.Module, batch: Tensor) -> Tensor:
     """Return outputs in training mode, with the same dropout every time."""
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng(devices=[batch.device] if batch.is_cuda else []), torch.no_grad():
         torch.manual_seed(1)
         outputs = model(batch)
     if not isinstance(outputs, Tensor):

@@ -208,7 +208,7 @@ def test_every_batch_is_a_step(first: tuple[int, ...]) -> None:
 def test_an_empty_batch_still_gets_noise() -> None:
     plan = small_plan()
     empty = trainer(plan, sampler=Chosen(()))
-    drawn = np.concatenate([empty.gradient().numpy() for _ in range(100)]) * plan.expected_batch
+    drawn = np.concatenate([empty.gradient().cpu().numpy() for _ in range(100)]) * plan.expected_batch
     assert drawn.std() == pytest.approx(plan.deviation, rel=0.1)
 
 

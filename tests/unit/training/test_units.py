@@ -79,3 +79,10 @@ def test_a_missing_column_is_named(column: str) -> None:
     rows = [{name: value for name, value in row.items() if name != column} for row in ROWS]
     with pytest.raises(TrainingError, match=f"no column '{column}'"):
         read_units(user_plan(20, 3), rows)
+
+
+def test_users_that_would_not_fit_in_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.training.units.MOST_VALUES", 20 * 3 * WIDTH - 1)
+    with pytest.raises(TrainingError, match="20 users of up to 3 records do not fit"):
+        read_units(user_plan(20, 3), ROWS)
+    assert len(read_units(user_plan(20, 2), ROWS)) == 20
