@@ -7,6 +7,7 @@ the two parts and the whole is hashed.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,8 +26,8 @@ MARK = -(2**53 - 1)
 class Sealer(Protocol):
     """Encrypts side rows; the keyring implements it."""
 
-    def seal(self, plaintext: bytes, *, tenant: str, associated: bytes) -> tuple[str, bytes]:
-        """Return the key's id and the ciphertext."""
+    def sealing(self, *, tenant: str) -> Callable[[bytes, bytes], tuple[str, bytes]]:
+        """Return what turns plaintext and associated data into the key's id and the ciphertext."""
         ...
 
 
@@ -69,13 +70,12 @@ def prepare(record: Record, *, boot: str, leaf_id: str, entropy: bytes, sealer: 
         raise RuntimeError(f"{record.type}: fields {sorted(record.fields.keys() ^ kind.fields)} are off")
     commitments: dict[str, Json] = {}
     rows: list[SideRow] = []
+    seal = sealer.sealing(tenant=record.tenant)
     for number, name in enumerate(sorted(kind.sealed)):
         salt = entropy[number * SALT : (number + 1) * SALT]
         plain = salt + canonical(record.sealed.get(name))
         commitments[name] = hashlib.sha256(plain).hexdigest()
-        key_id, value = sealer.seal(
-            plain, tenant=record.tenant, associated=associated(record.tenant, leaf_id, name)
-        )
+        key_id, value = seal(plain, associated(record.tenant, leaf_id, name))
         rows.append(SideRow(name=name, key_id=key_id, value=value))
     body = canonical(
         {

@@ -34,6 +34,10 @@ ROOT = "GUARD_KEYRING"
 """The variable that may hold the root key, in base64, so that it stands outside the file."""
 
 
+Seal = Callable[[bytes, bytes], tuple[str, bytes]]
+"""From plaintext and associated data to the key's id and the ciphertext."""
+
+
 class Signer:
     """An Ed25519 key that signs checkpoints. ``public`` is the 32-byte public key."""
 
@@ -126,11 +130,21 @@ class Keyring:
         self, plaintext: bytes, *, tenant: str, associated: bytes, purpose: Purpose = Purpose.SIDE_ROW
     ) -> tuple[str, bytes]:
         """Encrypt under the purpose's key of now; return the key's id and the ciphertext."""
+        return self.sealing(tenant=tenant, purpose=purpose)(plaintext, associated)
+
+    def sealing(self, *, tenant: str, purpose: Purpose = Purpose.SIDE_ROW) -> Seal:
+        """Return what encrypts under the purpose's key of now: one look at the file for several values."""
         epoch = LASTING if purpose.lasting else self.epoch()
         wrapped = self._current(tenant, epoch)
+        key_id = f"{purpose.value}:{epoch}"
         with self._lock:
-            sealed = self._envelope(wrapped, tenant, purpose).seal(plaintext, associated)
-        return f"{purpose.value}:{epoch}", sealed
+            envelope = self._envelope(wrapped, tenant, purpose)
+
+        def seal(plaintext: bytes, associated: bytes) -> tuple[str, bytes]:
+            with self._lock:
+                return key_id, envelope.seal(plaintext, associated)
+
+        return seal
 
     def open(self, key_id: str, sealed: bytes, *, tenant: str, associated: bytes) -> bytes:
         """Decrypt. Raises ``KeyUnavailable`` for a shredded key, ``DecryptionFailed`` else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from guard.errors import DecryptionFailed, KeyUnavailable
 
@@ -16,9 +17,9 @@ class ClearSealer:
         self.destroyed: set[str] = set()
         self.key_id = "clear:1"
 
-    def seal(self, plaintext: bytes, *, tenant: str, associated: bytes) -> tuple[str, bytes]:
-        """Return the key's id and the text with its tag."""
-        return self.key_id, _tag(plaintext, tenant, associated) + plaintext
+    def sealing(self, *, tenant: str) -> Callable[[bytes, bytes], tuple[str, bytes]]:
+        """Return what gives the key's id and the text with its tag."""
+        return lambda plaintext, associated: (self.key_id, _tag(plaintext, tenant, associated) + plaintext)
 
     def open(self, key_id: str, sealed: bytes, *, tenant: str, associated: bytes) -> bytes:
         """Return the text. Raises ``DecryptionFailed`` and ``KeyUnavailable``."""
