@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from guard.domain.decision import Holdback
 from guard.domain.event import Denied, Receipt, Record
@@ -30,7 +30,7 @@ __all__ = ["AnswerContext", "Reply", "StreamReply", "WholeReply", "open_answer"]
 class WholeReply:
     """A whole answer; its outcome is durable already."""
 
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
