@@ -57,7 +57,7 @@ MISTAKES = [
     ("sample_rate: 0.2, ", "", "{steps", "expected either expected_batch or sample_rate"),
     ("sample_rate: 0.2", "sample_rate: 0.2, expected_batch: 9", "{sample", "expected either"),
     ("momentum: 0.9", "momentum: 1", "1, averaging", "expected a number from 0 to 0.999"),
-    ("momentum: 0.9", "mumentum: 0.9", "0.9, averaging", "'mumentum' is not known; did you mean 'momentum'?"),
+    ("momentum: 0.9", "mumentum: 0.9", "mumentum", "'mumentum' is not known; did you mean 'momentum'?"),
     ("low: 18, high: 98", "low: 98, high: 18", "18}", "expected high above low"),
     (
         "low: 18, high: 98",
@@ -78,7 +78,7 @@ MISTAKES = [
     ("[web, shop, phone]", "[web, 1.5]", "1.5", "expected a text"),
     ("tabular-classification", "images", "images", "'images' is not known"),
     ("kind: TrainingRecipe", "kind: Recipe", "Recipe\n", "'Recipe' is not known"),
-    ("dataset: example", "dataset: example\n  noise_seed: 71", "71", "'noise_seed' is not known"),
+    ("dataset: example", "dataset: example\n  noise_seed: 71", "noise_seed", "'noise_seed' is not known"),
 ]
 
 
