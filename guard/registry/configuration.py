@@ -22,6 +22,7 @@ from guard.domain.exchange import Target
 from guard.domain.positioned import Node, problem, suggestion
 from guard.domain.principal import Application, Classification, Tools
 from guard.errors import ConfigurationError
+from guard.registry.files import read_file
 from guard.registry.providers import read_provider
 
 __all__ = ["MAX_REPORT_DAYS", "Configuration", "load_configuration", "uses"]
@@ -73,7 +74,7 @@ def load_configuration(path: Path, *, today: date | None = None) -> Configuratio
     Raises ``ConfigurationError`` with file, line and column.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise ConfigurationError(f"cannot read {path} ({error.strerror}); run: guard init") from None
     root = positioned.load(data, file=str(path))

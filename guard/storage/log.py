@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ __all__ = ["LeafRow", "SideRowRow", "SqlLogStore"]
 
 HASH = 32
 PAGE = 2000
+FILE, AHEAD = "", "-wal"
+"""What is added to the path of the log: nothing, and the write-ahead log beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class SqlLogStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        path = sqlite_path(engine)
-        self._lock = open(f"{path}.lock", "w") if path else None  # noqa: SIM115 (held for the store's life)
+        self._path = sqlite_path(engine)
+        self._lock = open(f"{self._path}.lock", "w") if self._path else None  # noqa: SIM115 (held for the store's life)
+        self._files: dict[str, tuple[int, int]] = {}
         self._writer: Connection | None = None
         self._statements = _Statements(engine)
 
@@ -70,15 +74,37 @@ class SqlLogStore:
         if self._lock:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
+            self._check(FILE)
+            yield from self._written()
+        finally:
+            if self._lock:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _written(self) -> Iterator[LogTransaction]:
+        try:
             with self._connection().begin():
+                self._check(AHEAD)
                 yield _Transaction(self._connection(), self._statements)
+            for suffix in (FILE, AHEAD) if self._path else ():
+                self._files.setdefault(suffix, self._identity(suffix))
         except BaseException:
             # Whatever went wrong, the next batch starts from what is on disk.
             self._forget_connection()
             raise
-        finally:
-            if self._lock:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _check(self, suffix: str) -> None:
+        """Raise ``OSError`` if a file of the log is another than the one written before.
+
+        SQLite goes on writing into a file that somebody has deleted or replaced: what it
+        acknowledges would be gone with the process.
+        """
+        known = self._files.get(suffix)
+        if known is not None and self._identity(suffix) != known:
+            raise OSError("a file of the log was removed or replaced; put it back or restart Guard")
+
+    def _identity(self, suffix: str) -> tuple[int, int]:
+        state = os.stat(f"{self._path}{suffix}")
+        return state.st_dev, state.st_ino
 
     def _connection(self) -> Connection:
         if self._writer is None:
@@ -87,6 +113,8 @@ class SqlLogStore:
 
     def _forget_connection(self) -> None:
         writer, self._writer = self._writer, None
+        # The last connection that closes takes the write-ahead log with it.
+        self._files.pop(AHEAD, None)
         if writer is not None:
             writer.invalidate()
             writer.close()

@@ -19,6 +19,7 @@ from guard.identity.api_keys import KeyRecord, KeyStore
 from guard.pipeline.snapshot import Governance
 from guard.policy.check import ACCESS, SCREENING, TESTS, load_pack
 from guard.registry.configuration import Configuration, load_configuration
+from guard.registry.files import read_file
 from guard.registry.providers import BUILTIN, MODELS
 from guard.registry.versions import ModelStore, catalogued
 from guard.screening.engine import compile_screener
@@ -75,7 +76,7 @@ class FileTruth:
             if known and known.seen == seen and known.taken - stat.st_mtime_ns > YOUNG_NANOSECONDS:
                 return known.content
             taken = self._clock()
-            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = hashlib.sha256(read_file(path)).hexdigest()
         except OSError as error:
             return type(error).__name__
         self._marks[path] = _Mark(seen=seen, taken=taken, content=content)
@@ -157,6 +158,6 @@ def read_pack(folder: Path) -> dict[str, bytes]:
         raise ConfigurationError(f"there is no policy folder {folder}; run: guard init")
     paths = [folder / name for name in (SCREENING, ACCESS, TESTS)]
     try:
-        return {path.name: path.read_bytes() for path in paths if path.exists()}
+        return {path.name: read_file(path) for path in paths if path.exists()}
     except OSError as error:
         raise ConfigurationError(f"cannot read the policies in {folder} ({error.strerror})") from None

@@ -39,6 +39,8 @@ __all__ = [
 Path = tuple[str | int, ...]
 ID = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,256}")
 LONG_NUMBER = 6
+WHOLE = 2.0**64
+"""From here on a float has no digits of its own that could be anybody's number."""
 
 
 @dataclass(slots=True)
@@ -102,12 +104,18 @@ class Free:
             for number, member in enumerate(value):
                 self.walk(member, f"{position}[{number}]", (*path, number), places, by_caller=by_caller)
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            written = repr(value)
+            written = _written(value)
             if sum(character.isdigit() for character in written) >= LONG_NUMBER:
                 places.add(written, position, path, by_caller=by_caller, encoding=Encoding.NUMBER)
 
 
 FREE = Free()
+
+
+def _written(number: float) -> str:
+    """Return a number as people write it: ``4539148803436467.0`` is a card too."""
+    whole = isinstance(number, float) and abs(number) < WHOLE and number.is_integer()
+    return str(int(number)) if whole else repr(number)
 
 
 def unknown(key: str, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:

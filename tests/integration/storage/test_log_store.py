@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from guard.storage.database import sqlite_path
 from guard.storage.log import SqlLogStore
 from tests.fakes.batches import Batches, receipt
 from tests.fakes.records import record
@@ -31,3 +32,30 @@ def test_a_store_that_was_closed_gives_its_lock_back(log_engine: Engine, store: 
         assert receipt(Batches(other).commit(record("system.stopped"))[0]).index == 1
     finally:
         other.close()
+
+
+def test_a_log_that_was_moved_away_takes_nothing_until_it_is_back(
+    log_engine: Engine, store: SqlLogStore
+) -> None:
+    batches, path = Batches(store), sqlite_path(log_engine)
+    assert path is not None
+    batches.commit(record("system.stopped"))
+    away = path.rename(path.with_name("away"))
+    for _ in range(2):
+        with pytest.raises(OSError, match="No such file"):
+            batches.commit(record("system.stopped"))
+    assert not path.exists(), "nobody makes an empty log in its place"
+    path.write_bytes(b"")
+    with pytest.raises(OSError, match="removed or replaced"):
+        batches.commit(record("system.stopped"))
+    away.replace(path)
+    assert receipt(batches.commit(record("system.stopped"))[0]).index == 1
+
+
+def test_a_write_ahead_log_that_was_deleted_is_not_written_on(log_engine: Engine, store: SqlLogStore) -> None:
+    batches, path = Batches(store), sqlite_path(log_engine)
+    assert path is not None
+    batches.commit(record("system.stopped"))
+    path.with_name(f"{path.name}-wal").unlink()
+    with pytest.raises(OSError, match="No such file"):
+        batches.commit(record("system.stopped"))
