@@ -26,7 +26,7 @@ def _plan(code: str) -> _Plan | None:
     """Return the numbering plan of a calling code, or ``None`` if it is none."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-    if code.startswith("0"):
+    if not code or code.startswith("0"):
         return None
     lengths: set[int] = set()
     patterns: list[str] = []

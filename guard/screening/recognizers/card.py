@@ -21,7 +21,7 @@ BRANDS: tuple[tuple[int, int, frozenset[int]], ...] = (
     (3528, 3589, frozenset({16, 19})),
     (2131, 2131, frozenset({15})),
     (1800, 1800, frozenset({15})),
-    (300, 305, frozenset({14})),
+    (300, 305, frozenset({14, 16, 19})),
     (36, 36, frozenset({14, 16, 19})),
     (38, 39, frozenset({14, 16})),
     (62, 62, frozenset({16, 17, 18, 19})),

@@ -1,0 +1,1 @@
+"""Screening, one file for one file of the package."""

@@ -1,0 +1,1 @@
+"""Recognizers: what they find, what they leave, and disguises."""
