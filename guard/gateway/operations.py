@@ -16,6 +16,7 @@ from guard.errors import GuardError, NotFound
 from guard.gateway.credentials import check_query, read_credential
 from guard.gateway.headers import read_headers, request_header
 from guard.gateway.problems import openai_problem
+from guard.pipeline.declared import declared
 from guard.pipeline.snapshot import Snapshot
 
 __all__ = ["operations_app"]
@@ -45,8 +46,9 @@ def operations_app(
     def models(request: Request) -> Response:
         try:
             check_query(request.scope["query_string"])
-            credential = read_credential(read_headers(request.scope["headers"]))
-            principal, snapshot = authenticate(credential.key)
+            headers = read_headers(request.scope["headers"])
+            principal, snapshot = authenticate(read_credential(headers).key)
+            declared(headers, principal, snapshot.application(principal.application).classification)
         except GuardError as error:
             return problem(error)
         data = [

@@ -26,6 +26,7 @@ from guard.errors import (
     ProtectionFailed,
     Refused,
     ScreeningFailed,
+    TrainingError,
     UpstreamError,
     UpstreamRejected,
     UpstreamTimeout,
@@ -54,6 +55,7 @@ STATUS: tuple[tuple[type[GuardError], int, str], ...] = (
     (KeyUnavailable, 503, "server_error"),
     (DecryptionFailed, 503, "server_error"),
     (ConfigurationError, 503, "server_error"),
+    (TrainingError, 500, "server_error"),
     (GuardError, 500, "server_error"),
 )
 """First match counts; the order goes from the leaves of the tree to its root."""
