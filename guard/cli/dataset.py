@@ -27,7 +27,7 @@ from guard.domain.dataset import Dataset
 from guard.domain.privacy import PrivacyUnit, UnitKind
 
 if TYPE_CHECKING:
-    from guard.datasets.ingest import Plan
+    from guard.datasets.plan import Plan
     from guard.datasets.survey import Survey
     from guard.datasets.transform import Transformer
     from guard.documents.rows import RowFile
@@ -67,7 +67,8 @@ def ingest(
 
     Example: guard dataset ingest adult.csv --unit example --purpose research --licence CC-BY-4.0
     """
-    from guard.datasets.ingest import Request, plan_ingest, write_dataset
+    from guard.datasets.ingest import write_dataset
+    from guard.datasets.plan import Request, plan_ingest
     from guard.documents.rows import open_row_file
 
     with opened(data_dir) as installation:
@@ -80,7 +81,6 @@ def ingest(
             purpose=purpose,
             licence=licence,
             parent=derived_from,
-            principal=operator(),
         )
         surveyed = _survey(installation, file, source, request.unit)
         plan = plan_ingest(request, surveyed, chosen, installation.datasets)
@@ -93,10 +93,9 @@ def ingest(
         transformer = _transformer(installation, plan, chosen)
         with _bar("writing", surveyed.rows) as progress:
             dataset, changed = write_dataset(
-                request,
                 plan,
-                file,
                 source,
+                principal=operator(),
                 folder=installation.dataset_folder(plan.id),
                 transformer=transformer,
                 keys=installation.keyring,
@@ -112,7 +111,8 @@ def ingest(
         inside = ", ".join(f"{count} {entity}" for entity, count in sorted(changed.items()))
         write_line(f"changed inside texts: {inside}")
     write_line(f"registered {dataset.name}: {dataset.rows} rows in {len(dataset.shards)} encrypted shards")
-    write_line(f"next       guard budget set {dataset.name} --epsilon 3 --delta 1e-5")
+    if plan.budget_of is None:
+        write_line(f"next       guard budget set {dataset.name} --epsilon 3 --delta 1e-5")
 
 
 @app.command("list")
@@ -232,7 +232,7 @@ def _report(name: str, plan: Plan) -> None:
         ],
     )
     write_line()
-    facts({"dataset": plan.id, "budget of": "itself" if plan.root == survey.identity else plan.root})
+    facts({"dataset": plan.id, "spends": f"the budget of {plan.budget_of or name}"})
 
 
 def _words(plan: Plan, column: str) -> str:
@@ -245,7 +245,8 @@ def _plan(plan: Plan) -> dict[str, object]:
     survey = plan.survey
     return {
         "id": plan.id,
-        "root": plan.root,
+        "root": plan.dataset.root,
+        "budget_of": plan.budget_of or plan.dataset.name,
         "rows": survey.rows,
         "units": survey.units,
         "largest_unit": survey.largest_unit,

@@ -8,136 +8,41 @@
     4 register one transaction with the event
 
 The source is read where it lies and never copied. A dataset's id follows from what went
-in, so a second run of the same ingest finds its own work.
+in, so a second run of the same ingest finds its own work. One process at a time works on
+a dataset, and a registered one is never touched again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
-from guard.datasets.identity import Sketch, shared_fraction
+from guard.datasets.identity import RowsDigest
 from guard.datasets.journal import Journal, Step
+from guard.datasets.plan import DatasetStore, Plan
 from guard.datasets.shards import KeyWrapper, write_shard
-from guard.datasets.survey import Survey, file_digest
-from guard.datasets.transform import Transformer, plan_transforms
+from guard.datasets.transform import Transformer
 from guard.documents.rows import Place, Row, RowFile
-from guard.domain.canonical import digest
-from guard.domain.dataset import ColumnTransform, Dataset, Shard
+from guard.domain.dataset import Dataset, Shard
 from guard.domain.event import Record
-from guard.domain.privacy import PrivacyUnit
 from guard.errors import Conflict
-from guard.policy.dataset import DatasetPolicy
 
-__all__ = ["DatasetStore", "Plan", "Request", "plan_ingest", "write_dataset"]
+__all__ = ["write_dataset"]
 
 SHARD_ROWS = 4096
-SHARED = 0.05
-"""From this share of common rows on, two datasets are not strangers."""
-
-
-class DatasetStore(Protocol):
-    """Where datasets are registered."""
-
-    def list(self) -> list[Dataset]:
-        """Return every dataset, oldest first."""
-        ...
-
-    def find(self, name: str) -> Dataset:
-        """Return a dataset by name or id. Raises ``NotFound``."""
-        ...
-
-    def sketches(self) -> dict[str, Sketch]:
-        """Return the sketch of every dataset by id."""
-        ...
-
-    def add(self, dataset: Dataset, sketch: Sketch, event: Record) -> None:
-        """Register a dataset with its event. Raises ``Conflict`` if the name is taken."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What somebody asks for. ``parent``: name or id of the dataset that it was made from."""
-
-    name: str
-    tenant: str
-    unit: PrivacyUnit
-    purpose: str
-    licence: str
-    parent: str | None
-    principal: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What would be written: the report that comes before anything is."""
-
-    id: str
-    root: str
-    parent: str | None
-    survey: Survey
-    transforms: tuple[ColumnTransform, ...]
-    policy: str
-
-
-def plan_ingest(request: Request, survey: Survey, policy: DatasetPolicy, store: DatasetStore) -> Plan:
-    """Decide transforms and lineage (steps 1 and 2 are then done).
-
-    Raises ``Conflict`` where the file shares rows with a dataset that is not named as its
-    parent, ``NotFound`` for an unknown parent, ``PolicyDenied``.
-    """
-    transforms = plan_transforms(survey, policy, request.unit)
-    parent = store.find(request.parent) if request.parent else None
-    root = _root(survey, parent, store)
-    plain = {
-        "columns": [[item.column.name, item.column.kind.value] for item in survey.columns],
-        "identity": survey.identity,
-        "parent": parent.id if parent else None,
-        "transforms": [[item.column, item.word.value, dict(item.parameters)] for item in transforms],
-        "unit": [request.unit.kind.value, request.unit.column],
-        "name": request.name,
-        "tenant": request.tenant,
-    }
-    return Plan(
-        id=digest(plain),
-        root=root,
-        parent=parent.id if parent else None,
-        survey=survey,
-        transforms=transforms,
-        policy=policy.digest,
-    )
-
-
-def _root(survey: Survey, parent: Dataset | None, store: DatasetStore) -> str:
-    """Return whose budget is spent: the parent's, an equal dataset's, else this one's own."""
-    root = parent.root if parent else None
-    sketches = store.sketches()
-    for dataset in store.list():
-        if dataset.root == root:
-            continue
-        share = shared_fraction(survey.sketch, sketches[dataset.id])
-        if dataset.identity == survey.identity and root is None:
-            root = dataset.root
-        elif dataset.identity == survey.identity or share >= SHARED:
-            raise Conflict(
-                f"about {share:.0%} of the rows are also in dataset {dataset.name!r}; if it was made from "
-                f"that one, say --derived-from {dataset.name}, so that both spend one budget",
-                code="shared_rows",
-            )
-    return root or survey.identity
 
 
 def write_dataset(
-    request: Request,
     plan: Plan,
-    path: Path,
     source: RowFile,
     *,
+    principal: str,
     folder: Path,
     transformer: Transformer,
     keys: KeyWrapper,
@@ -148,39 +53,67 @@ def write_dataset(
     """Write what ``plan`` says and register it; return it and the findings changed inside texts.
 
     ``folder``: of this dataset alone; ``clock``: µs since 1970. Raises ``Conflict`` if the
-    source changed since it was surveyed.
+    source is not what was surveyed, or another process ingests the same.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    journal = Journal(folder, source=plan.survey.digest)
-    steps = _finished(folder, journal)
-    for rows, after in _batches(source, steps[-1].after if steps else None):
-        before = dict(transformer.changed)
-        shard = write_shard(
-            folder,
-            f"{len(steps):06d}.shard",
-            transformer.columns,
-            [transformer.row(row.values) for row in rows],
-            keys=keys,
-            tenant=request.tenant,
-            dataset=plan.id,
-        )
-        changed = {
-            name: count - before.get(name, 0)
-            for name, count in transformer.changed.items()
-            if count != before.get(name, 0)
-        }
-        steps.append(Step(shard=shard, after=after, changed=changed))
-        journal.add(steps[-1])
-        progress(after.rows)
-    if file_digest(path) != plan.survey.digest:
-        raise Conflict(f"{path.name} changed while it was read; run the ingest again", code="source_changed")
-    dataset = _dataset(request, plan, transformer, [step.shard for step in steps], clock())
-    store.add(dataset, plan.survey.sketch, registered(dataset, request.principal))
-    journal.remove()
-    total: Counter[str] = Counter()
+    with _alone(folder):
+        if any(dataset.id == plan.id for dataset in store.list()):
+            raise Conflict("this dataset is registered already", code="name_taken")
+        journal = Journal(folder, source=plan.survey.digest)
+        steps = _finished(folder, journal)
+        total = RowsDigest(steps[-1].total if steps else "")
+        for rows, after in _batches(source, steps[-1].after if steps else None):
+            for row in rows:
+                total.add(row.values)
+            shard, changed = _shard(
+                rows, plan, f"{len(steps):06d}.shard", folder=folder, transformer=transformer, keys=keys
+            )
+            steps.append(Step(shard=shard, after=after, total=total.total, changed=changed))
+            journal.add(steps[-1])
+            progress(after.rows)
+        if total.identity() != plan.survey.identity:
+            journal.remove()
+            raise Conflict("the file changed while it was read; run the ingest again", code="source_changed")
+        dataset = replace(plan.dataset, shards=tuple(step.shard for step in steps), created=clock())
+        event = registered(dataset, principal)
+        store.add(dataset, plan.survey.sketch, event, compared=plan.compared)
+        journal.remove()
+    counts: Counter[str] = Counter()
     for step in steps:
-        total.update(step.changed)
-    return dataset, dict(total)
+        counts.update(step.changed)
+    return dataset, dict(counts)
+
+
+def _shard(
+    rows: list[Row], plan: Plan, name: str, *, folder: Path, transformer: Transformer, keys: KeyWrapper
+) -> tuple[Shard, dict[str, int]]:
+    """Write rows as one shard, durably; return it and the findings changed in it."""
+    before = Counter(transformer.changed)
+    protected = [transformer.row(row.values) for row in rows]
+    shard = write_shard(
+        folder,
+        name,
+        transformer.columns,
+        protected,
+        keys=keys,
+        tenant=plan.dataset.tenant,
+        dataset=plan.id,
+    )
+    return shard, dict(Counter(transformer.changed) - before)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Work in a folder alone. Raises ``Conflict`` if somebody is at work there."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("another process ingests this dataset now", code="ingest_running") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _finished(folder: Path, journal: Journal) -> list[Step]:
@@ -208,29 +141,6 @@ def _batches(source: RowFile, start: Place | None) -> Iterator[tuple[list[Row], 
             batch = []
     if batch:
         yield batch, batch[-1].after
-
-
-def _dataset(
-    request: Request, plan: Plan, transformer: Transformer, shards: list[Shard], created: int
-) -> Dataset:
-    return Dataset(
-        id=plan.id,
-        name=request.name,
-        tenant=request.tenant,
-        identity=plan.survey.identity,
-        root=plan.root,
-        parent=plan.parent,
-        unit=request.unit,
-        units=plan.survey.units,
-        rows=plan.survey.rows,
-        columns=transformer.columns,
-        transforms=plan.transforms,
-        shards=tuple(shards),
-        purpose=request.purpose,
-        licence=request.licence,
-        policy=plan.policy,
-        created=created,
-    )
 
 
 def registered(dataset: Dataset, principal: str) -> Record:

@@ -20,10 +20,14 @@ NAME = "journal.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A finished shard, the place in the source behind it, and findings changed in it by type."""
+    """A finished shard, the place in the source behind it, and findings changed in it by type.
+
+    ``total``: what the rows up to here add up to (``RowsDigest``).
+    """
 
     shard: Shard
     after: Place
+    total: str
     changed: dict[str, int]
 
 
@@ -48,6 +52,7 @@ class Journal:
                     Step(
                         shard=Shard(name=plain["shard"], rows=plain["rows"], digest=plain["digest"]),
                         after=Place(rows=plain["read"], offset=plain["offset"]),
+                        total=plain["total"],
                         changed=plain["changed"],
                     )
                 )
@@ -81,6 +86,7 @@ class Journal:
             "digest": step.shard.digest,
             "read": step.after.rows,
             "offset": step.after.offset,
+            "total": step.total,
             "changed": step.changed,
         }
         return json.dumps(plain).encode() + b"\n"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from guard.datasets.shards import KeyWrapper, read_shard
+from guard.datasets.values import Value
 from guard.domain.dataset import Column, Dataset
+from guard.errors import DecryptionFailed
 
 __all__ = ["RowReader", "ShardReader"]
-
-Value = str | int | float | None
 
 
 class RowReader(Protocol):
@@ -41,7 +41,13 @@ class ShardReader:
         return self._dataset.columns
 
     def rows(self) -> Iterator[Mapping[str, Value]]:
-        """Yield every row. Raises ``NotFound``, ``DecryptionFailed`` and ``KeyUnavailable``."""
+        """Yield every row.
+
+        Raises ``NotFound``, ``DecryptionFailed`` and ``KeyUnavailable``; a shard more or less
+        is found before the first row.
+        """
+        if sum(shard.rows for shard in self._dataset.shards) != self._dataset.rows:
+            raise DecryptionFailed
         for shard in self._dataset.shards:
             yield from read_shard(
                 self._folder,

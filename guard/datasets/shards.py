@@ -84,7 +84,10 @@ def read_shard(
     key_id, _, wrapped = content[start:end].partition(b"\n")
     associated = _associated(tenant, dataset, shard.name)
     key = keys.open(key_id.decode("ascii", "replace"), wrapped, tenant=tenant, associated=associated)
-    return _rows(Envelope(key).open(content[end:], associated), columns)
+    rows = _rows(Envelope(key).open(content[end:], associated), columns)
+    if len(rows) != shard.rows:
+        raise DecryptionFailed
+    return rows
 
 
 def _associated(tenant: str, dataset: str, name: str) -> bytes:

@@ -13,20 +13,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from guard.datasets.identity import RowsDigest, Sketch
+from guard.datasets.identity import RowsDigest, RowsSketch, Sketch
+from guard.datasets.values import Value, is_integer, is_number, missing
 from guard.documents.rows import Row, RowFile
 from guard.domain.dataset import Column, ColumnKind
 from guard.domain.privacy import PrivacyUnit, UnitKind
 from guard.errors import InvalidRequest
 from guard.screening.engine import Screener
 
-__all__ = ["ColumnSurvey", "Survey", "parsed", "survey"]
+__all__ = ["ColumnSurvey", "Survey", "survey"]
 
 SAMPLE = 2000
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "inf", "-inf", "infinity"})
-DIGITS = 15
-"""Digits of an integer that every reader of numbers holds exactly."""
-Value = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +65,16 @@ def survey(
     Raises ``InvalidRequest`` for rows that cannot be read, a subject column that is missing
     and a row without a subject.
     """
+    _check_names(source, screener)
     _check_subject(source, unit)
-    digest = RowsDigest(key)
+    digest, sketch = RowsDigest(), RowsSketch(key)
     kinds = {name: _Kind() for name in source.columns}
     users: Counter[bytes] = Counter()
     sample: list[Mapping[str, Value]] = []
     rows = 0
     for row in source.rows():
         digest.add(row.values)
+        sketch.add(row.values)
         for name, value in row.values.items():
             kinds[name].see(value)
         if unit.column is not None:
@@ -89,10 +88,12 @@ def survey(
     if not rows:
         raise InvalidRequest("the file holds no rows", code="no_rows")
     by_user = unit.kind is UnitKind.USER
+    if unit.column is not None:
+        kinds[unit.column].is_code()
     return Survey(
-        digest=file_digest(path),
+        digest=_digest(path),
         identity=digest.identity(),
-        sketch=digest.sketch(),
+        sketch=sketch.sketch(),
         rows=rows,
         units=len(users) if by_user else rows,
         largest_unit=max(users.values()) if by_user else 1,
@@ -100,13 +101,26 @@ def survey(
     )
 
 
-def file_digest(path: Path) -> str:
+def _digest(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _check_names(source: RowFile, screener: Screener) -> None:
+    """Refuse names of columns that are values: they would stand in clear wherever the dataset is named."""
+    for number, name in enumerate(source.columns, 1):
+        types = sorted({finding.entity_type for finding in screener.screen(name)})
+        if types:
+            raise InvalidRequest(
+                f"the name of column {number} holds {', '.join(types)}; does the file have a header?",
+                code="personal_header",
+            )
+
+
 def _check_subject(source: RowFile, unit: PrivacyUnit) -> None:
+    if unit.kind is UnitKind.EXAMPLE and unit.column is not None:
+        raise InvalidRequest("a subject column is for the unit user: say --unit user", code="no_user_unit")
     if unit.kind is UnitKind.USER and unit.column is None:
         raise InvalidRequest("a user's unit needs the column that names the user", code="no_subject_column")
     if unit.column is not None and unit.column not in source.columns:
@@ -118,44 +132,36 @@ def _check_subject(source: RowFile, unit: PrivacyUnit) -> None:
 
 def _user(row: Row, column: str, key: bytes) -> bytes:
     value = row.values[column]
-    if value is None or str(value).lower() in MISSING:
+    if missing(value):
         raise InvalidRequest(
             f"row {row.after.rows} names no user in {column!r}; every row needs one", code="no_subject"
         )
     return hashlib.blake2b(str(value).encode(), key=key, digest_size=16).digest()
 
 
-def parsed(value: Value, kind: ColumnKind) -> Value:
-    """Return ``value`` as its column's kind has it; ``None`` for what is missing or not finite."""
-    if value is None or (isinstance(value, str) and value.lower() in MISSING):
-        return None
-    if kind is ColumnKind.TEXT:
-        return str(value)
-    number = float(value)
-    if not math.isfinite(number):
-        return None
-    return int(value) if kind is ColumnKind.INTEGER else number
-
-
 class _Kind:
     """Narrows what a column is while its values go by."""
 
     def __init__(self) -> None:
-        self.missing = 0
+        self.absent = 0
         self._seen = False
         self._integer = True
         self._number = True
 
     def see(self, value: Value) -> None:
-        if value is None or (isinstance(value, str) and value.lower() in MISSING):
-            self.missing += 1
+        if value is None or missing(value):
+            self.absent += 1
             return
         self._seen = True
         if self._number:
-            self._integer = self._integer and _is_integer(value)
-            self._number = self._integer or _is_number(value)
+            self._integer = self._integer and is_integer(value)
+            self._number = self._integer or is_number(value)
             if isinstance(value, float) and not math.isfinite(value):
-                self.missing += 1
+                self.absent += 1
+
+    def is_code(self) -> None:
+        """Take it for no quantity: 1 and 1.0 name two users."""
+        self._integer = self._number = False
 
     @property
     def kind(self) -> ColumnKind:
@@ -164,29 +170,12 @@ class _Kind:
         return ColumnKind.INTEGER if self._integer else ColumnKind.NUMBER
 
 
-def _is_integer(value: str | int | float) -> bool:
-    if isinstance(value, str):
-        digits = value.removeprefix("-")
-        # A leading zero makes it a code (a postcode, a telephone number), not a quantity.
-        plain = digits.isascii() and digits.isdigit() and len(digits) <= DIGITS
-        return plain and (digits[0] != "0" or digits == "0")
-    return isinstance(value, int) and abs(value) < 1 << 53
-
-
-def _is_number(value: str | int | float) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return not (isinstance(value, str) and value[0] == "0" and value[1:2].isdigit())
-
-
 def _surveyed(name: str, kind: _Kind, sample: list[Mapping[str, Value]], screener: Screener) -> ColumnSurvey:
     found: Counter[str] = Counter()
     sampled = 0
     for values in sample:
         value = values[name]
-        if value is None:
+        if missing(value):
             continue
         sampled += 1
         # The header is context: "password" makes a secret of what stands in the column.
@@ -194,5 +183,5 @@ def _surveyed(name: str, kind: _Kind, sample: list[Mapping[str, Value]], screene
         findings = screener.screen(shown)
         found.update({finding.entity_type for finding in findings if finding.start > len(name)})
     return ColumnSurvey(
-        column=Column(name=name, kind=kind.kind), missing=kind.missing, sampled=sampled, found=dict(found)
+        column=Column(name=name, kind=kind.kind), missing=kind.absent, sampled=sampled, found=dict(found)
     )

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from guard.datasets.survey import Survey, parsed
+from guard.datasets.survey import Survey
+from guard.datasets.values import Value, parsed
 from guard.domain.dataset import Column, ColumnKind, ColumnTransform, TransformWord
 from guard.domain.decision import Obligation, Operator
 from guard.domain.exchange import Replacement
@@ -23,7 +24,7 @@ from guard.protection.operators import change
 from guard.protection.surrogate import Surrogates
 from guard.screening.engine import Screener
 
-__all__ = ["Transformer", "plan_transforms"]
+__all__ = ["Transformer", "columns_after", "plan_transforms"]
 
 REMEMBERED = 50_000
 TEXTUAL = (TransformWord.MASK, TransformWord.SURROGATE, TransformWord.PSEUDONYMISE)
@@ -32,7 +33,6 @@ LEAST_SHARE = 0.05
 findings are changed one by one."""
 LEAST_NUMBER = 100_000
 """Numbers of six digits and more are screened as texts are (DESIGN §2)."""
-Value = str | int | float | None
 
 
 def plan_transforms(survey: Survey, policy: DatasetPolicy, unit: PrivacyUnit) -> tuple[ColumnTransform, ...]:
@@ -67,7 +67,8 @@ def plan_transforms(survey: Survey, policy: DatasetPolicy, unit: PrivacyUnit) ->
 class _Prepared:
     name: str
     kind: ColumnKind
-    change: Callable[[Value], Value]
+    change: Callable[[Value, Value], Value]
+    """From a value as its kind has it, and as it is written, to what is stored."""
 
 
 class Transformer:
@@ -102,51 +103,60 @@ class Transformer:
             for transform in transforms
             if transform.word is not TransformWord.DROP
         ]
-        self.columns = tuple(
-            Column(name=transform.column, kind=_kind_after(transform, kinds[transform.column]))
-            for transform in transforms
-            if transform.word is not TransformWord.DROP
-        )
+        self.columns = columns_after(columns, transforms)
 
     def row(self, values: Mapping[str, Value]) -> list[Value]:
         """Return the protected values in the order of ``columns``."""
         return [
-            prepared.change(parsed(values.get(prepared.name), prepared.kind)) for prepared in self._prepared
+            prepared.change(parsed(written, prepared.kind), written)
+            for prepared in self._prepared
+            for written in (values.get(prepared.name),)
         ]
 
-    def _change(self, transform: ColumnTransform, kind: ColumnKind) -> Callable[[Value], Value]:
+    def _change(self, transform: ColumnTransform, kind: ColumnKind) -> Callable[[Value, Value], Value]:
+        name = transform.column
+        if transform.word is TransformWord.KEEP:
+            return lambda value, written: self._kept(name, value, written)
+        change = self._whole(transform, kind)
+        return lambda value, _: None if value is None else change(value)
+
+    def _whole(self, transform: ColumnTransform, kind: ColumnKind) -> Callable[[str | int | float], Value]:
         name = transform.column
         if transform.word is TransformWord.SURROGATE:
-            return lambda value: None if value is None else self._surrogates.named("VAL", name, str(value))
+            return lambda value: self._surrogates.named("VAL", name, str(value))
         if transform.word is TransformWord.PSEUDONYMISE:
-            return lambda value: None if value is None else self._pseudonyms.named("PSN", name, str(value))
+            return lambda value: self._pseudonyms.named("PSN", name, str(value))
         if transform.word is TransformWord.MASK:
             keep = int(transform.parameters.get("keep_last", 0))
-            return lambda value: None if value is None else _masked(str(value), keep)
-        if transform.word is TransformWord.GENERALISE:
-            return _generaliser(transform, kind)
-        return self._kept
+            return lambda value: _masked(str(value), keep)
+        return _generaliser(transform, kind)
 
-    def _kept(self, value: Value) -> Value:
-        """Return a kept value without what is found in it; a number with a finding becomes missing."""
+    def _kept(self, name: str, value: Value, written: Value) -> Value:
+        """Return a kept value without what is found in it; a number with a finding becomes missing.
+
+        What is looked at is what the source says: a number may have lost digits on the way.
+        """
         if value is None or (not isinstance(value, str) and abs(value) < LEAST_NUMBER):
             return value
-        written = value if isinstance(value, str) else f"{value:.0f}"
-        text, types = self._screened(written)
-        for name in types:
-            self.changed[name] = self.changed.get(name, 0) + 1
+        text, types = self._screened(name, value if isinstance(value, str) else _digits(written))
+        for found in types:
+            self.changed[found] = self.changed.get(found, 0) + 1
         if isinstance(value, str):
             return text
         return None if types else value
 
-    def _screen(self, text: str) -> tuple[str, tuple[str, ...]]:
+    def _screen(self, name: str, text: str) -> tuple[str, tuple[str, ...]]:
+        """Return a text without what is found in it, and the types; its header is context."""
+        shown = f"{name}: {text}"
+        start = len(shown) - len(text)
         changes = []
         types = []
-        for finding in self._screener.screen(text):
-            value = text[finding.start : finding.end]
-            written = self._written(finding, value)
+        for finding in self._screener.screen(shown):
+            first = max(finding.start, start)
+            value = shown[first : finding.end]
+            written = self._written(finding, value) if value else value
             if written != value:
-                changes.append(Replacement(start=finding.start, end=finding.end, text=written))
+                changes.append(Replacement(start=first - start, end=finding.end - start, text=written))
                 types.append(finding.entity_type)
         return apply(text, changes), tuple(types)
 
@@ -165,9 +175,26 @@ class Transformer:
         return change(obligation, value)
 
 
+def columns_after(columns: Sequence[Column], transforms: Sequence[ColumnTransform]) -> tuple[Column, ...]:
+    """Return the columns of the protected copy."""
+    kinds = {column.name: column.kind for column in columns}
+    return tuple(
+        Column(name=transform.column, kind=_kind_after(transform, kinds[transform.column]))
+        for transform in transforms
+        if transform.word is not TransformWord.DROP
+    )
+
+
 def _kind_after(transform: ColumnTransform, kind: ColumnKind) -> ColumnKind:
     blurred = transform.word is TransformWord.GENERALISE and "keep_first" in transform.parameters
     return ColumnKind.TEXT if transform.word in TEXTUAL or blurred else kind
+
+
+def _digits(written: Value) -> str:
+    """Return a number as it may have stood before an export made 4930901820.0 of it."""
+    text = str(written)
+    whole, _, fraction = text.partition(".")
+    return text if fraction.strip("0") else whole
 
 
 def _masked(value: str, keep_last: int) -> str:
@@ -176,18 +203,18 @@ def _masked(value: str, keep_last: int) -> str:
     return change(Obligation(finding=finding, operator=Operator.MASK, rule="", parameters=parameters), value)
 
 
-def _generaliser(transform: ColumnTransform, kind: ColumnKind) -> Callable[[Value], Value]:
+def _generaliser(transform: ColumnTransform, kind: ColumnKind) -> Callable[[str | int | float], Value]:
     width = transform.parameters.get("width")
     if width is None:
         first = int(transform.parameters["keep_first"])
-        return lambda value: None if value is None else str(value)[:first]
+        return lambda value: str(value)[:first]
     if kind is ColumnKind.TEXT:
         raise PolicyDenied(
             f"{transform.column!r} holds texts, which have no width; say keep_first", rules=(transform.rule,)
         )
 
-    def ranged(value: Value) -> Value:
-        if value is None or isinstance(value, str):
+    def ranged(value: str | int | float) -> Value:
+        if isinstance(value, str):
             return None
         low = (value // width) * width
         return int(low) if kind is ColumnKind.INTEGER else float(low)

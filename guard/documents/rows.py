@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,11 @@ from guard.errors import InvalidRequest
 
 __all__ = ["Place", "Row", "RowFile", "open_row_file"]
 
-MAX_LINE = 1 << 20
+MAX_RECORD = 1 << 20
+"""Bytes of one record, over all the lines that it may have."""
 MAX_COLUMNS = 2000
+MAX_NAME = 256
+"""Characters of a column's name."""
 MARK = b"\xef\xbb\xbf"
 
 Value = str | int | float | None
@@ -69,6 +73,9 @@ def open_row_file(path: Path) -> RowFile:
             f"{path.name}: only {', '.join(readers)} files can be read", code="unknown_format"
         )
     try:
+        # A pipe or a device would give other bytes each time that it is read, or none at all.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InvalidRequest(f"{path.name}: not a file that can be read twice", code="unreadable")
         return reader(path)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path} ({error.strerror})", code="unreadable") from None
@@ -80,17 +87,22 @@ class _Lines:
     def __init__(self, file: BinaryIO, name: str, offset: int) -> None:
         self._file = file
         self._name = name
+        self._record = offset
         self.offset = offset
         file.seek(offset)
 
+    def begin(self) -> None:
+        """Count the bytes of a record from here."""
+        self._record = self.offset
+
     def __iter__(self) -> Iterator[str]:
-        while line := self._file.readline(MAX_LINE + 1):
-            if len(line) > MAX_LINE:
-                raise InvalidRequest(
-                    f"{self._name}: a line is longer than {MAX_LINE} bytes", code="line_too_long"
-                )
+        while line := self._file.readline(MAX_RECORD + 1):
             start = len(MARK) if self.offset == 0 and line.startswith(MARK) else 0
             self.offset += len(line)
+            if self.offset - self._record > MAX_RECORD:
+                raise InvalidRequest(
+                    f"{self._name}: a record is longer than {MAX_RECORD} bytes", code="record_too_long"
+                )
             try:
                 text = line[start:].decode()
             except UnicodeDecodeError:
@@ -106,8 +118,11 @@ def _checked(columns: list[str], name: str) -> tuple[str, ...]:
     stripped = [column.strip() for column in columns]
     if not stripped or len(stripped) > MAX_COLUMNS:
         raise InvalidRequest(f"{name}: expected 1 to {MAX_COLUMNS} columns", code="no_columns")
-    if not all(stripped) or len(set(stripped)) != len(stripped):
-        raise InvalidRequest(f"{name}: column names are empty or stand twice", code="unclear_columns")
+    if not all(stripped) or len(set(stripped)) != len(stripped) or max(map(len, stripped)) > MAX_NAME:
+        raise InvalidRequest(
+            f"{name}: column names are empty, stand twice or are longer than {MAX_NAME}",
+            code="unclear_columns",
+        )
     return tuple(stripped)
 
 
@@ -145,7 +160,9 @@ class _CsvFile:
     def _records(self, lines: _Lines, done: int) -> Iterator[list[str]]:
         # The reader takes no line ahead of the record that it returns, so offsets are exact.
         try:
-            yield from csv.reader(lines, strict=True)
+            for record in csv.reader(lines, strict=True):
+                lines.begin()
+                yield record
         except csv.Error:
             raise InvalidRequest(
                 f"{self._path.name}: not CSV near byte {lines.offset}, after row {done}", code="not_csv"
@@ -158,7 +175,7 @@ class _JsonlFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         with path.open("rb") as file:
-            for line in _Lines(file, path.name, 0):
+            for line in _json_lines(_Lines(file, path.name, 0)):
                 if line.strip():
                     self.columns = _checked(list(self._object(line, 1)), path.name)
                     return
@@ -169,7 +186,7 @@ class _JsonlFile:
         with self._path.open("rb") as file:
             lines = _Lines(file, self._path.name, place.offset)
             number = place.rows
-            for line in lines:
+            for line in _json_lines(lines):
                 if not line.strip():
                     continue
                 number += 1
@@ -185,11 +202,19 @@ class _JsonlFile:
     def _object(self, line: str, number: int) -> dict[str, Value]:
         try:
             found = json.loads(line, parse_constant=_no_constant)
+            if "\\u" in line:
+                json.dumps(found, ensure_ascii=False).encode()  # half a character has no bytes
         except (ValueError, RecursionError):
             raise InvalidRequest(f"{self._path.name}: row {number} is not JSON", code="not_json") from None
         if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
             raise InvalidRequest(f"{self._path.name}: row {number} is no flat object", code="nested_row")
         return {name: _plain(value) for name, value in found.items()}
+
+
+def _json_lines(lines: _Lines) -> Iterator[str]:
+    for line in lines:
+        lines.begin()
+        yield line
 
 
 def _no_constant(_word: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from guard.domain.canonical import digest
 from guard.domain.privacy import PrivacyUnit
 
 __all__ = ["Column", "ColumnKind", "ColumnTransform", "Dataset", "Shard", "TransformWord"]
@@ -65,9 +66,9 @@ class Shard:
 class Dataset:
     """A registered, protected copy.
 
-    ``id``: digest over identity, columns, transforms and unit. ``identity``: digest of the
-    source's rows in any order, so that a copy is known as one. ``root``: identity of the
-    head of the lineage, whose budget it spends. ``parent``: id of the dataset that it was made from.
+    ``id``: what ``bound`` says. ``identity``: digest of the source's rows in any order, so
+    that a copy is known as one. ``root``: identity of the head of the lineage, whose budget
+    it spends. ``parent``: id of the dataset that it was made from.
     ``units``: how many privacy units it holds, a figure that is declared public.
     """
 
@@ -89,3 +90,30 @@ class Dataset:
     """Digest of the dataset policy that decided the transforms."""
     created: int
     """µs since 1970."""
+
+    def bound(self) -> str:
+        """Return the id that fits everything but the shards and the time.
+
+        The shards are encrypted under the id, so none of it can be changed afterwards: not
+        whose budget is spent, not how many units there are.
+        """
+        return digest(
+            {
+                "columns": [[column.name, column.kind.value] for column in self.columns],
+                "identity": self.identity,
+                "licence": self.licence,
+                "name": self.name,
+                "parent": self.parent,
+                "policy": self.policy,
+                "purpose": self.purpose,
+                "root": self.root,
+                "rows": self.rows,
+                "tenant": self.tenant,
+                "transforms": [
+                    [item.column, item.word.value, item.rule, dict(item.parameters)]
+                    for item in self.transforms
+                ],
+                "unit": [self.unit.kind.value, self.unit.column],
+                "units": self.units,
+            }
+        )

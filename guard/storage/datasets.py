@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Collection
 
 import msgspec
 from sqlalchemy import Engine, insert, or_, select
@@ -15,11 +16,12 @@ from guard.domain.event import Record
 from guard.domain.privacy import PrivacyUnit, UnitKind
 from guard.errors import Conflict, NotFound
 from guard.storage.dataset_tables import datasets
-from guard.storage.outbox import put
+from guard.storage.outbox import count, put
 
 __all__ = ["SqlDatasetStore"]
 
-MARK = 8
+VERSION = "dataset"
+HEAD, WORD = ">HH", 8
 
 
 class SqlDatasetStore:
@@ -51,23 +53,26 @@ class SqlDatasetStore:
         query = select(datasets.c.id, datasets.c.sketch_rows, datasets.c.sketch)
         with self._engine.connect() as connection:
             rows = connection.execute(query.where(datasets.c.tenant == self._tenant))
-            return {
-                row.id: Sketch(
-                    rows=row.sketch_rows,
-                    smallest=struct.unpack(f">{len(row.sketch) // MARK}Q", row.sketch),
-                )
-                for row in rows
-            }
+            return {row.id: _sketch(row.sketch_rows, row.sketch) for row in rows}
 
-    def add(self, dataset: Dataset, sketch: Sketch, event: Record) -> None:
-        """Register a dataset with its event. Raises ``Conflict`` if the name or the id is taken."""
-        taken = select(datasets.c.id).where(
-            datasets.c.tenant == dataset.tenant,
-            or_(datasets.c.name == dataset.name, datasets.c.id == dataset.id),
-        )
+    def add(self, dataset: Dataset, sketch: Sketch, event: Record, *, compared: Collection[str]) -> None:
+        """Register a dataset with its event.
+
+        Raises ``Conflict`` if its name or id is taken, or if there is a dataset that is not
+        among those it was ``compared`` with.
+        """
+        known = select(datasets.c.id, datasets.c.name).where(datasets.c.tenant == dataset.tenant)
         with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
-            if connection.execute(taken).first():
-                raise Conflict(f"a dataset is named {dataset.name!r} already; choose another --name")
+            # One registration after the other, on PostgreSQL too: whoever counts holds the row.
+            count(connection, VERSION)
+            for row in connection.execute(known):
+                if dataset.name == row.name or dataset.id == row.id:
+                    raise Conflict(f"a dataset is named {row.name!r} already; choose another --name")
+                if row.id not in compared:
+                    raise Conflict(
+                        f"dataset {row.name!r} was registered meanwhile; run the ingest again",
+                        code="registered_meanwhile",
+                    )
             connection.execute(insert(datasets).values(_values(dataset, sketch)))
             put(connection, event)
 
@@ -94,12 +99,24 @@ def _values(dataset: Dataset, sketch: Sketch) -> dict[str, object]:
         "policy": dataset.policy,
         "created": dataset.created,
         "sketch_rows": sketch.rows,
-        "sketch": struct.pack(f">{len(sketch.smallest)}Q", *sketch.smallest),
+        "sketch": _packed(sketch),
     }
 
 
+def _packed(sketch: Sketch) -> bytes:
+    """Return level, number of columns, columns and marks."""
+    words = (*sketch.columns, *sorted(sketch.marks))
+    return struct.pack(f"{HEAD}{len(words)}Q", sketch.level, len(sketch.columns), *words)
+
+
+def _sketch(rows: int, packed: bytes) -> Sketch:
+    head = struct.calcsize(HEAD)
+    level, columns, *words = struct.unpack(f"{HEAD}{(len(packed) - head) // WORD}Q", packed)
+    return Sketch(rows=rows, level=level, columns=tuple(words[:columns]), marks=frozenset(words[columns:]))
+
+
 def _dataset(row: Row[tuple[object, ...]]) -> Dataset:
-    return Dataset(
+    found = Dataset(
         id=row.id,
         name=row.name,
         tenant=row.tenant,
@@ -128,3 +145,8 @@ def _dataset(row: Row[tuple[object, ...]]) -> Dataset:
         policy=row.policy,
         created=row.created,
     )
+    if found.bound() != found.id:
+        raise Conflict(
+            f"dataset {found.name!r} is not as it was registered; its row was changed", code="dataset_changed"
+        )
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,16 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a quote that never ends": ("table.csv", b'a,b\n1,"2\n', "not_csv"),
     "another encoding": ("table.csv", b"a\n\xe9\n", "not_utf8"),
     "a NUL": ("table.csv", b"a\n\0\n", "not_text"),
-    "a line without end": ("table.csv", b"a\n" + b"x" * (2 << 20), "line_too_long"),
+    "a line without end": ("table.csv", b"a\n" + b"x" * (2 << 20), "record_too_long"),
+    "a record of lines without end": ("table.csv", b"a\n" + b'"\n",' * (1 << 19), "record_too_long"),
+    "a header without end": ("table.csv", b"a," * (1 << 20), "record_too_long"),
+    "a field without end": ("table.csv", b'a\n"' + b"x\n" * (1 << 18), "not_csv"),
+    "a JSON line without end": ("table.jsonl", b'{"a": "' + b"x" * (2 << 20), "record_too_long"),
+    "too many columns": ("table.csv", b",".join(b"c%d" % n for n in range(2001)), "no_columns"),
+    "a long name": ("table.csv", b"c" * 257 + b"\n1\n", "unclear_columns"),
+    "half a character": ("table.jsonl", b'{"a": "\\ud800"}\n', "not_json"),
+    "half a character in a name": ("table.jsonl", b'{"\\ud800": 1}\n', "not_json"),
+    "a number without end": ("table.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "not_json"),
     "nested JSON": ("table.jsonl", b'{"a": 1}\n{"a": [1]}\n', "nested_row"),
     "a list": ("table.jsonl", b"[1]\n", "nested_row"),
     "no JSON": ("table.jsonl", b'{"a": 1}\n{"a":\n', "not_json"),
@@ -83,6 +93,22 @@ def test_what_is_not_clear_is_refused_without_its_content(tmp_path: Path, what: 
     with pytest.raises(InvalidRequest) as refused:
         list(open_row_file(written(tmp_path, content, name)).rows())
     assert refused.value.code == code
+
+
+def test_only_what_can_be_read_twice_is_read(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    (tmp_path / "nowhere.csv").symlink_to(tmp_path / "gone")
+    for path in tmp_path.iterdir():
+        with pytest.raises(InvalidRequest) as refused:
+            open_row_file(path)
+        assert refused.value.code == "unreadable"
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(written(tmp_path, b"a\n1\n"))
+    assert [dict(row.values) for row in open_row_file(tmp_path / "link.csv").rows()] == [{"a": "1"}]
 
 
 def test_nan_in_json_is_missing(tmp_path: Path) -> None:
