@@ -87,8 +87,10 @@ class CnResidentId:
                 yield from self._confirmed(view, start, stop, digits)
 
     def open_at(self, tail: Tail) -> int:
-        """Return where the last digits and separators begin, or the last run."""
-        return min(tail.number, tail.run)
+        """Return where the last digits and separators begin, also before a beginning check character."""
+        if tail.text.endswith(("X", "x")):
+            return Tail(tail.text[:-1]).number
+        return tail.number
 
     def _confirmed(self, view: View, start: int, end: int, digits: str) -> Iterator[Candidate]:
         """Yield the number that begins with ``digits``; its last may be an X."""

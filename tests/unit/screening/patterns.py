@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = ["SMALL", "Look", "Node", "One", "Place", "Refused", "Repeat", "Tree", "flat", "refuse", "tree_of"]
