@@ -14,7 +14,7 @@ from benchmarks.training.example import example_dataset, example_plan, example_r
 from guard.errors import IncompatibleModel, TrainingError
 from guard.training.noise import GaussianNoise, Noise
 from guard.training.plan import TrainingPlan, make_plan
-from guard.training.recipes.tabular import probabilities, weights_of
+from guard.training.recipes.tabular import probabilities, weights_of, width
 from guard.training.sampler import Sampler
 from guard.training.selftest.bench import Chosen, Silence
 from guard.training.state import TrainerState
@@ -296,6 +296,26 @@ def test_a_private_run_by_users_learns() -> None:
 
 def test_cuda_is_used_where_it_is_there() -> None:
     assert trainer(small_plan()).gradient().is_cuda is torch.cuda.is_available()
+
+
+def test_a_step_moves_by_momentum_and_averages() -> None:
+    plan = small_plan(steps=4, every=1, spare=0)
+    schedule = plan.recipe.schedule
+    size = 2 * width(plan.recipe)
+    weights, velocity, average = np.zeros(size), np.ones(size), np.zeros(size)
+    start = TrainerState(done=0, executed=0, weights=weights, velocity=velocity, average=average)
+    still = trainer(plan, sampler=Chosen(()), noise=Silence())
+    still.resume(start, executed=0)
+    diary = Diary()
+    still.run(diary)
+    for state in diary.kept:
+        velocity = schedule.momentum * velocity
+        weights = weights - schedule.learning_rate * velocity
+        average = schedule.averaging * average + (1 - schedule.averaging) * weights
+        assert state.velocity == pytest.approx(velocity)
+        assert state.weights == pytest.approx(weights)
+        assert state.average == pytest.approx(average)
+    assert len(diary.kept) == 4
 
 
 def test_the_average_forgets_that_it_began_at_zero() -> None:
