@@ -138,7 +138,7 @@ def _model(node: Node, providers: Mapping[str, Provider]) -> Model:
         raise problem(targets_node.place, f"model {name!r} has no target")
     if limit is None:
         return Model(name=name, targets=targets)
-    return Model(name=name, targets=targets, max_tokens=int(limit.number(1, MAX_TOKENS)))
+    return Model(name=name, targets=targets, max_tokens=limit.integer(1, MAX_TOKENS))
 
 
 def _target(node: Node, providers: Mapping[str, Provider]) -> Target:
