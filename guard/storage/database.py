@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
@@ -34,9 +35,33 @@ def open_database(url: str) -> Engine:
     """
     engine = create_engine(url)
     if engine.dialect.name == "sqlite":
+        path = sqlite_path(engine)
+        if path is not None:
+            present = _Present(path)
+            event.listen(engine, "do_connect", present.check)
+            event.listen(engine, "connect", present.connected)
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+class _Present:
+    """Before each connection but the first: the file must still be there.
+
+    Otherwise SQLite would make an empty one, and delete what stands in the write-ahead log
+    of the old, which somebody may only have moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = False
+
+    def check(self, *_: object) -> None:
+        if self._known and not (self._path.exists() and self._path.stat().st_size):
+            raise FileNotFoundError(errno.ENOENT, "the database is gone", str(self._path))
+
+    def connected(self, *_: object) -> None:
+        self._known = True
 
 
 def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -52,6 +52,20 @@ def test_a_log_that_was_moved_away_takes_nothing_until_it_is_back(
     assert receipt(batches.commit(record("system.stopped"))[0]).index == 1
 
 
+def test_a_reader_does_not_destroy_what_was_only_moved(log_engine: Engine, store: SqlLogStore) -> None:
+    batches, path = Batches(store), sqlite_path(log_engine)
+    assert path is not None
+    batches.commit(record("system.stopped"))
+    ahead = path.with_name(f"{path.name}-wal").stat()
+    away = path.rename(path.with_name("away"))
+    log_engine.dispose()
+    with pytest.raises(FileNotFoundError, match="the database is gone"):
+        store.logs()
+    away.replace(path)
+    assert path.with_name(f"{path.name}-wal").stat().st_ino == ahead.st_ino
+    assert store.head("system").size == 1
+
+
 def test_a_write_ahead_log_that_was_deleted_is_not_written_on(log_engine: Engine, store: SqlLogStore) -> None:
     batches, path = Batches(store), sqlite_path(log_engine)
     assert path is not None
