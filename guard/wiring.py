@@ -140,10 +140,9 @@ class Services:
         configuration = self._installation.configuration
         dead = sorted(name for name, task in self._tasks.items() if task.done())
         until = configuration.enforcement_until
-        over = until is not None and _today() > until
         problems = [f"the background task {name} has ended" for name in dead]
-        if over:
-            problems.append(f"reporting ended on {until}: restart guard serve with enforcement: enforce")
+        if until is not None and not self._reporting():
+            problems.append(f"reporting ended on {until}, everything is enforced: write enforcement: enforce")
         if not self._log.healthy:
             problems.append("the audit log cannot be written")
         if self._source.problem:
@@ -151,13 +150,13 @@ class Services:
         facts: dict[str, object] = {
             "policy": self._source.current.digest,
             "log": "healthy" if self._log.healthy else "unavailable",
-            "enforcement": configuration.enforcement,
+            "enforcement": "report" if self._reporting() else "enforce",
             "audit": configuration.audit_mode,
             "problem": "; ".join(problems) or None,
         }
         if until is not None:
             facts["enforcement_until"] = until.isoformat()
-        return self._log.healthy and not dead and not over and bool(self._tasks), facts
+        return self._log.healthy and not dead and bool(self._tasks), facts
 
     def _reporting(self) -> bool:
         """Whether to forward unchanged; after the last day everything is enforced again."""
