@@ -51,14 +51,14 @@ MUTANTS = (
         "guard/telemetry.py",
         "[name for name in event if name not in ALLOWED]",
         "[]",
-        "tests/unit/test_telemetry.py::test_fields_that_are_not_on_the_list_are_dropped_and_counted",
+        "tests/unit/test_telemetry.py::test_only_fields_of_the_list_are_logged_and_the_others_counted",
     ),
     mutant(
         "a library's message is logged",
         "guard/telemetry.py",
         'problem = error.message if isinstance(error, GuardError) else ""',
         "problem = str(error)",
-        "tests/unit/test_telemetry.py::test_a_fault_has_type_and_place_and_only_our_own_words",
+        "tests/unit/test_telemetry.py::test_a_foreign_error_is_a_type_and_a_place_and_never_its_message",
     ),
     mutant(
         "what is sent is not what was screened",
@@ -138,6 +138,20 @@ MUTANTS = (
         "        if CONTINUES.match(right) or self._regions or self._foreign:\n            return False\n",
         "        return True\n",
         "tests/benchmarks/test_exfiltration.py::test_no_original_reaches_a_sink_that_is_not_allowed",
+    ),
+    mutant(
+        "an open value is sent",
+        "guard/screening/recognizers/email.py",
+        "        return tail.run\n",
+        "        return len(tail.text)\n",
+        "tests/properties/screening/test_cuts.py::test_so_it_is_for_each_recognizer_alone",
+    ),
+    mutant(
+        "a header of ours that nobody knows is let through",
+        "guard/pipeline/declared.py",
+        "        if name not in HEADERS:",
+        "        if name not in headers:",
+        "tests/unit/pipeline/test_declared.py",
     ),
     mutant(
         "a redirect is followed",

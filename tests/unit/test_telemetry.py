@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
+import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from dataclasses import replace
@@ -23,10 +26,12 @@ CANARY = "maria.gomez@kestrel-labs.com"
 def untouched() -> Iterator[None]:
     """Leave logging as it was."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
     yield
     structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
     root.handlers[:], root.level = handlers, level
+    sys.excepthook, threading.excepthook = hooks
 
 
 def lines(work: Callable[[], object], *, level: str = "info") -> list[dict[str, object]]:
@@ -63,6 +68,22 @@ def test_a_foreign_error_is_a_type_and_a_place_and_never_its_message() -> None:
 def test_an_error_of_ours_keeps_its_message() -> None:
     (line,) = lines(lambda: fault("policy", ConfigurationError("screening.yaml:3:1: no")))
     assert line["problem"] == "screening.yaml:3:1: no" and line["where"] == ""
+
+
+def test_warnings_and_errors_that_nobody_catches_become_faults() -> None:
+    def fail() -> None:
+        raise ValueError(CANARY)
+
+    def work() -> None:
+        thread = threading.Thread(target=fail, name="audit-log")
+        thread.start()
+        thread.join()
+        sys.excepthook(ValueError, ValueError(CANARY), None)
+        warnings.showwarning(CANARY, UserWarning, "file.py", 1)
+
+    written = lines(work)
+    assert [line["task"] for line in written] == ["audit-log", "process", "py.warnings"]
+    assert CANARY not in json.dumps(written)
 
 
 def test_a_fault_without_an_error_is_a_warning() -> None:
