@@ -18,8 +18,8 @@ from guard.audit.lease import Lease, alive
 from guard.audit.log import Log
 from guard.datasets.reader import RowReader, ShardReader
 from guard.domain.dataset import Dataset
-from guard.errors import GuardError
-from guard.jobs.job import Cancelled, Job, JobState
+from guard.errors import ConfigurationError, GuardError
+from guard.jobs.job import Cancelled, Job, JobState, Taken
 from guard.keys.purposes import Purpose
 from guard.settings import Settings
 from guard.storage.installation import Installation, new_id, open_installation
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Worker", "opened_worker"]
 
 POLL_SECONDS = 1.0
+MOST_ATTEMPTS = 20
+"""How often a job may take its process with it before a worker leaves it alone."""
 Progress = Mapping[str, str | int]
 
 
@@ -66,18 +68,29 @@ class Worker:
 
     def run_next(self, job_id: str | None = None) -> Job | None:
         """Claim a job (or this one) and run it to its end; ``None`` if there was none to claim."""
-        job = self._installation.jobs.claim(
-            self._lease, alive=lambda lease: alive(self._installation.boots, lease), job_id=job_id
-        )
+        job = self._installation.jobs.claim(self._lease, alive=self._alive, job_id=job_id)
         if job is None:
             return None
-        self._deliver()
-        self._finish(job)
+        try:
+            self._deliver()
+            if job_id is None and job.attempt > MOST_ATTEMPTS:
+                self._end(job, JobState.FAILED, f"it ended {MOST_ATTEMPTS} workers; see their log")
+            else:
+                self._finish(job)
+        except Taken:
+            # It was thought dead and another process goes on with the job: that one will end it.
+            fault("job", ConfigurationError(f"job {job.id} was taken over by another process"))
         return self._installation.jobs.get(job.id)
+
+    def _alive(self, lease: str) -> bool:
+        # Whoever claims runs nothing: a job of its own lease was left over by a fault.
+        return lease != self._lease and alive(self._installation.boots, lease)
 
     def _finish(self, job: Job) -> None:
         try:
             version = self._train(job)
+        except Taken:
+            raise
         except Cancelled:
             self._end(job, JobState.CANCELLED, "asked")
         except GuardError as error:
@@ -105,7 +118,7 @@ class Worker:
 
         def report(progress: Progress) -> bool:
             self._watch(progress)
-            return here.jobs.report(job.id, progress)
+            return here.jobs.report(job.id, progress, lease=self._lease)
 
         return Desk(
             datasets=here.datasets,
@@ -128,7 +141,8 @@ class Worker:
     def _end(self, job: Job, state: JobState, reason: str) -> None:
         from guard.training.job import ended
 
-        self._installation.jobs.end(job.id, state, reason, ended(job, state.value, reason))
+        event = ended(job, state.value, reason)
+        self._installation.jobs.end(job.id, state, reason, event, lease=self._lease)
         self._deliver()
 
 

@@ -3,9 +3,11 @@
 ::
 
     queued → running → succeeded | failed | cancelled
+                 ↑________________|  by name, once what stopped it is mended
 
 A running job belongs to the process whose lease it names. When that lease is dead, any
-worker may claim the job again (``attempt`` + 1) and resume it.
+worker may claim the job again (``attempt`` + 1) and resume it; the process that held it
+before can then neither report nor end it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Protocol
 
 from guard.domain.event import Record
 
-__all__ = ["Cancelled", "Job", "JobState", "JobStore"]
+__all__ = ["Cancelled", "Job", "JobState", "JobStore", "Taken"]
 
 
 class JobState(StrEnum):
@@ -31,7 +33,7 @@ class JobState(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether nothing more will happen to it by itself."""
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -61,6 +63,10 @@ class Cancelled(Exception):
     """Raised inside a job where somebody asked to stop it."""
 
 
+class Taken(Exception):
+    """Raised inside a job that another process has taken over: what it holds is no longer ours."""
+
+
 class JobStore(Protocol):
     """Where jobs are kept. Every change is one transaction with its event."""
 
@@ -77,17 +83,20 @@ class JobStore(Protocol):
         ...
 
     def claim(self, lease: str, *, alive: Callable[[str], bool], job_id: str | None = None) -> Job | None:
-        """Take the oldest job that nobody living runs, or this one; ``None`` if there is none."""
+        """Take the oldest job that nobody living runs, or this one; ``None`` if there is none.
+
+        A failed job is taken only if it is this one.
+        """
         ...
 
-    def report(self, job_id: str, progress: Mapping[str, str | int]) -> bool:
-        """Store progress; return whether somebody asked to cancel."""
+    def report(self, job_id: str, progress: Mapping[str, str | int], *, lease: str) -> bool:
+        """Store progress; return whether somebody asked to cancel. Raises ``Taken``."""
         ...
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; a queued one ends at once. Raises ``NotFound``, ``Conflict``."""
         ...
 
-    def end(self, job_id: str, state: JobState, reason: str, event: Record) -> None:
-        """Say how a job ended."""
+    def end(self, job_id: str, state: JobState, reason: str, event: Record, *, lease: str) -> None:
+        """Say how a job ended. Raises ``Taken``."""
         ...

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Row
 from guard.domain.canonical import Json
 from guard.domain.event import Record
 from guard.errors import Conflict, NotFound
-from guard.jobs.job import Job, JobState
+from guard.jobs.job import Job, JobState, Taken
 from guard.storage.job_tables import jobs
 from guard.storage.outbox import put
 
@@ -56,9 +56,13 @@ class SqlJobStore:
             return [_job(row) for row in connection.execute(select(jobs).order_by(jobs.c.id.desc()))]
 
     def claim(self, lease: str, *, alive: Callable[[str], bool], job_id: str | None = None) -> Job | None:
-        """Take the oldest job that nobody living runs, or this one; ``None`` if there is none."""
-        wanted = [JobState.QUEUED.value, JobState.RUNNING.value]
-        query = select(jobs).where(jobs.c.state.in_(wanted)).order_by(jobs.c.id).with_for_update()
+        """Take the oldest job that nobody living runs, or this one; ``None`` if there is none.
+
+        A failed job is taken only if it is this one.
+        """
+        wanted = [JobState.QUEUED, JobState.RUNNING, *([] if job_id is None else [JobState.FAILED])]
+        query = select(jobs).where(jobs.c.state.in_([state.value for state in wanted]))
+        query = query.order_by(jobs.c.id).with_for_update()
         if job_id is not None:
             query = query.where(jobs.c.id == job_id)
         with self._writing() as connection:
@@ -69,6 +73,7 @@ class SqlJobStore:
                     "state": JobState.RUNNING.value,
                     "lease": lease,
                     "attempt": job.attempt + 1,
+                    "reason": "",
                 }
                 connection.execute(update(jobs).where(jobs.c.id == job.id).values(taken))
                 started: dict[str, Json] = {"attempt": job.attempt + 1, "job": job.id}
@@ -76,11 +81,10 @@ class SqlJobStore:
                 return _get(connection, job.id)
         return None
 
-    def report(self, job_id: str, progress: Mapping[str, str | int]) -> bool:
-        """Store progress; return whether somebody asked to cancel."""
+    def report(self, job_id: str, progress: Mapping[str, str | int], *, lease: str) -> bool:
+        """Store progress; return whether somebody asked to cancel. Raises ``Taken``."""
         with self._writing() as connection:
-            values = {"progress": json.dumps(dict(progress))}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            _change(connection, job_id, lease, {"progress": json.dumps(dict(progress))})
             return _get(connection, job_id).cancelling
 
     def cancel(self, job_id: str) -> Job:
@@ -97,17 +101,23 @@ class SqlJobStore:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
             return _get(connection, job_id)
 
-    def end(self, job_id: str, state: JobState, reason: str, event: Record) -> None:
-        """Say how a job ended."""
+    def end(self, job_id: str, state: JobState, reason: str, event: Record, *, lease: str) -> None:
+        """Say how a job ended. Raises ``Taken``."""
         with self._writing() as connection:
-            values = {"state": state.value, "reason": reason}
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(values))
+            _change(connection, job_id, lease, {"state": state.value, "reason": reason})
             put(connection, event)
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self._engine.connect().execution_options(guard_write=True) as connection, connection.begin():
             yield connection
+
+
+def _change(connection: Connection, job_id: str, lease: str, values: Mapping[str, str]) -> None:
+    """Change a job that this lease runs."""
+    ours = (jobs.c.id == job_id) & (jobs.c.lease == lease) & (jobs.c.state == JobState.RUNNING.value)
+    if connection.execute(update(jobs).where(ours).values(dict(values))).rowcount != 1:
+        raise Taken
 
 
 def _get(connection: Connection, job_id: str) -> Job:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -31,8 +32,8 @@ from guard.domain.dataset import Dataset
 from guard.domain.event import Record
 from guard.domain.model import ModelVersion, Stage
 from guard.domain.privacy import Reservation, SpendState
-from guard.errors import GuardError, LedgerConflict, NotFound, TrainingError
-from guard.jobs.job import Cancelled, Job
+from guard.errors import AuditUnavailable, Conflict, LedgerConflict, NotFound, TrainingError
+from guard.jobs.job import Cancelled, Job, Taken
 from guard.ledger.filter import spent_epsilon
 from guard.ledger.store import LedgerStore
 from guard.registry.cards import ESTABLISHED, check_card
@@ -89,8 +90,9 @@ class Desk:
 def run_training(job: Job, desk: Desk) -> ModelVersion:
     """Run ``job`` to its end and return the registered model.
 
-    Raises ``Cancelled``, ``BudgetExhausted``, and ``GuardError`` for whatever else stops
-    it; what may have run stays charged, what cannot have run is given back.
+    Raises ``Cancelled``, ``Taken``, ``BudgetExhausted``, and whatever else stops it; what
+    may have run stays charged, what cannot have run is given back. Each event is in the
+    log before what it allows; those after the last step are left to whoever called.
     """
     registered_before = [version for version in desk.models.list() if version.job == job.id]
     if registered_before:
@@ -99,24 +101,23 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
     check_card(dict(recipe.card), given=ESTABLISHED)
     dataset = desk.datasets.find(recipe.dataset)
     plan = make_plan(recipe, dataset)  # 1
-    held = _reserved(job, plan, desk)  # 2
+    watch = _Watch(job, plan, _reserved(job, plan, desk), desk)  # 2
     try:
+        watch.check()
+        desk.deliver()
         selftest = run_selftest(plan)  # 3
         if not selftest.passed:
             raise TrainingError(f"the self-test failed: {', '.join(selftest.failed)}")
-        held = _started(held, desk)  # 4
-        state, held = _trained(job, plan, held, dataset, desk)  # 5 and 6
-    except LedgerConflict:
+        watch.start()  # 4
+        state = _trained(watch, dataset)  # 5 and 6
+    except (LedgerConflict, Taken):
         # Another worker goes on with this job: the reservation is not ours to end.
         raise
-    except (GuardError, Cancelled):
-        _give_back(held, desk)
+    except Exception as error:
+        watch.give_back(private_stop=not isinstance(error, Cancelled))
         raise
-    if held.state is SpendState.RUNNING:
-        held = desk.ledger.settle(held, private_stop=False)  # 7
-    version = _certified(job, plan, state, selftest, desk)  # 8
-    desk.models.add(version, registered(version, job.spec["principal"]))  # 9
-    desk.deliver()
+    watch.settle()  # 7
+    version = _registered(_certified(job, plan, state, selftest, desk), job, desk)  # 8 and 9
     (desk.folder / CHECKPOINT).unlink(missing_ok=True)
     return version
 
@@ -134,83 +135,107 @@ def _reserved(job: Job, plan: TrainingPlan, desk: Desk) -> Reservation:
             mechanism=plan.mechanism,
             now=desk.clock(),
         )
-    if held.mechanism != plan.mechanism or held.root != plan.root:
-        raise TrainingError("the recipe or the dataset changed since the job reserved its budget")
     if held.state in (SpendState.RELEASED, SpendState.BURNT):
         raise TrainingError(f"the job's reservation was {held.state}; submit it again")
-    desk.deliver()
     return held
 
 
-def _started(held: Reservation, desk: Desk) -> Reservation:
-    if held.state is not SpendState.RESERVED:
-        return held
-    started = desk.ledger.start(held)
-    desk.deliver()
-    return started
-
-
-def _trained(
-    job: Job, plan: TrainingPlan, held: Reservation, dataset: Dataset, desk: Desk
-) -> tuple[TrainerState, Reservation]:
-    """Run what is left of the plan; return the state and the reservation as it stands then."""
+def _trained(watch: _Watch, dataset: Dataset) -> TrainerState:
+    """Run what is left of the plan and return the state that the model is made of."""
+    plan, desk = watch.plan, watch.desk
     desk.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    watch = _Watch(job, plan, held, desk)
     before = watch.kept()
-    if held.state is SpendState.SETTLED:
-        if job.cancelling:
-            raise Cancelled
-        if before is None:
-            raise TrainingError("the job was settled, but its checkpoint is gone; submit it again")
-        # Steps that were lost in a crash are charged, though no checkpoint knows of them.
-        return replace(before, executed=held.written_ahead), held
+    if watch.held.state is SpendState.SETTLED:
+        return _settled(watch, before)
     units = read_units(plan, desk.reader(dataset).rows())
     trainer = Trainer(plan=plan, units=units, model=model_for(plan.recipe))
-    trainer.resume(before, executed=held.written_ahead)
+    trainer.resume(before, executed=watch.held.written_ahead)
     state = trainer.run(watch)
     if watch.cancelled():
         raise Cancelled
     if not state.done:
         raise TrainingError("no step is left that is paid for; submit the job again")
-    return state, watch.held
+    return state
+
+
+def _settled(watch: _Watch, before: TrainerState | None) -> TrainerState:
+    """Return where a job stood that was settled by an attempt that could not register it."""
+    if watch.cancelled():
+        raise Cancelled
+    if before is None:
+        raise TrainingError("the job was settled, but its checkpoint is gone; submit it again")
+    paid = watch.held.written_ahead < watch.plan.mechanism.steps
+    if paid and before.done < watch.plan.recipe.schedule.steps:
+        raise TrainingError("the job was settled before its last step; submit it again")
+    # Steps that were lost in a crash are charged, though no checkpoint knows of them.
+    return replace(before, executed=watch.held.written_ahead)
 
 
 class _Watch:
-    """Implements ``training.trainer.Watch`` for a job."""
+    """Implements ``training.trainer.Watch`` for a job, and holds its reservation."""
 
     def __init__(self, job: Job, plan: TrainingPlan, held: Reservation, desk: Desk) -> None:
         self._job = job
-        self._plan = plan
-        self._desk = desk
         self._asked = job.cancelling
+        self.plan = plan
+        self.desk = desk
         self.held = held
+
+    def check(self) -> None:
+        """Refuse to run a plan other than the one that was paid for."""
+        if self.held.mechanism != self.plan.mechanism or self.held.root != self.plan.root:
+            raise TrainingError("the recipe, the dataset or Guard changed since the job reserved its budget")
+
+    def start(self) -> None:
+        """Say that steps may run from here on."""
+        if self.held.state is SpendState.RESERVED:
+            self.held = self.desk.ledger.start(self.held)
+            self.desk.deliver()
+
+    def settle(self) -> None:
+        """Charge what may have run, and nothing else."""
+        if self.held.state is SpendState.RUNNING:
+            self.held = self.desk.ledger.settle(self.held, private_stop=False)
+
+    def give_back(self, *, private_stop: bool) -> None:
+        """Give back what cannot have run, unless somebody else has changed the reservation.
+
+        ``private_stop``: whether what ended the job may have been the rows' doing.
+        """
+        with suppress(LedgerConflict, AuditUnavailable):
+            if self.held.state is SpendState.RESERVED:
+                self.desk.ledger.release(self.held, reason="the job ended before its first step")
+            elif self.held.state is SpendState.RUNNING:
+                ran = self.held.written_ahead > 0
+                self.desk.ledger.settle(self.held, private_stop=ran and private_stop)
+            self.desk.deliver()
 
     def kept(self) -> TrainerState | None:
         """Return the checkpoint of an earlier attempt."""
         return read_checkpoint(
-            self._desk.folder / CHECKPOINT,
-            plan=self._plan.digest,
+            self.desk.folder / CHECKPOINT,
+            plan=self.plan.digest,
             job=self._job.id,
-            sealer=self._desk.sealer,
+            sealer=self.desk.sealer,
         )
 
     def ahead(self, executed: int) -> None:
         """Make durable that steps up to ``executed`` may have run."""
-        self.held = self._desk.ledger.advance(self.held, to=executed)
+        self.held = self.desk.ledger.advance(self.held, to=executed)
 
     def keep(self, state: TrainerState) -> None:
         """Take a checkpoint."""
         write_checkpoint(
-            self._desk.folder / CHECKPOINT,
+            self.desk.folder / CHECKPOINT,
             state,
-            plan=self._plan.digest,
+            plan=self.plan.digest,
             job=self._job.id,
-            sealer=self._desk.sealer,
+            sealer=self.desk.sealer,
         )
 
     def progress(self, progress: Progress) -> None:
         """Store how far it is: figures of the plan, nothing of the rows."""
-        self._asked = self._desk.report(
+        self._asked = self.desk.report(
             {
                 "step": progress.done,
                 "steps": progress.steps,
@@ -252,14 +277,21 @@ def _total(plan: TrainingPlan, desk: Desk) -> dict[str, Json]:
     }
 
 
-def _give_back(held: Reservation, desk: Desk) -> None:
-    """Charge what may have run and nothing else, as the ledger knows it now."""
-    now = desk.ledger.reservation(held.id)
-    if now.state is SpendState.RESERVED:
-        desk.ledger.release(now, reason="the job ended before its first step")
-    elif now.state is SpendState.RUNNING:
-        desk.ledger.settle(now, private_stop=False)
-    desk.deliver()
+def _registered(version: ModelVersion, job: Job, desk: Desk) -> ModelVersion:
+    """Register a version; if another job's has taken its number meanwhile, as the next one."""
+    try:
+        desk.models.add(version, registered(version, job.spec["principal"]))
+    except Conflict:
+        number = _next_version(version.name, desk)
+        if number == version.version:
+            raise
+        return _registered(replace(version, version=number), job, desk)
+    return version
+
+
+def _next_version(name: str, desk: Desk) -> int:
+    earlier = [version.version for version in desk.models.list() if version.name == name]
+    return max(earlier, default=0) + 1
 
 
 def _version(
@@ -271,10 +303,9 @@ def _version(
     certificate: str,
     desk: Desk,
 ) -> ModelVersion:
-    earlier = [version.version for version in desk.models.list() if version.name == plan.recipe.name]
     return ModelVersion(
         name=plan.recipe.name,
-        version=max(earlier, default=0) + 1,
+        version=_next_version(plan.recipe.name, desk),
         tenant=job.tenant,
         digest=digest,
         certificate=certificate,

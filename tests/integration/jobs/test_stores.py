@@ -14,7 +14,7 @@ from sqlalchemy import Engine, select
 from guard.domain.event import Record
 from guard.domain.model import ModelVersion, Stage
 from guard.errors import ConfigurationError, Conflict, NotFound
-from guard.jobs.job import Job, JobState
+from guard.jobs.job import Job, JobState, Taken
 from guard.registry.cards import FIELDS, check_card
 from guard.registry.versions import catalogued, registered, staged
 from guard.storage.database import open_database
@@ -65,9 +65,38 @@ def test_a_job_is_claimed_once_and_again_when_its_process_died(engine: Engine) -
     assert store.claim("boot-2", alive=lambda _: True) is None
     again = store.claim("boot-2", alive=lambda lease: lease != "boot-1")
     assert again and (again.attempt, again.lease) == (2, "boot-2")
-    store.end("a", JobState.SUCCEEDED, "", Record(tenant="default", type="job.ended", fields={}))
+    ended = Record(tenant="default", type="job.ended", fields={})
+    with pytest.raises(Taken):
+        store.report("a", {"step": 1}, lease="boot-1")
+    with pytest.raises(Taken):
+        store.end("a", JobState.FAILED, "", ended, lease="boot-1")
+    assert store.get("a") == again, "who was thought dead changes nothing any more"
+    store.end("a", JobState.SUCCEEDED, "", ended, lease="boot-2")
+    with pytest.raises(Taken):
+        store.end("a", JobState.FAILED, "", ended, lease="boot-2")
     assert store.claim("boot-3", alive=lambda _: False) is None
     assert events(engine) == ["job.submitted", "job.started", "job.started", "job.ended"]
+
+
+def test_a_failed_job_is_taken_by_name_alone(engine: Engine) -> None:
+    store = SqlJobStore(engine)
+    store.submit(job("a"), SUBMITTED)
+    store.claim("boot-1", alive=lambda _: True)
+    store.end(
+        "a", JobState.FAILED, "full", Record(tenant="default", type="job.ended", fields={}), lease="boot-1"
+    )
+    assert store.claim("boot-2", alive=lambda _: False) is None
+    again = store.claim("boot-2", alive=lambda _: False, job_id="a")
+    assert again and (again.state, again.attempt, again.reason) == (JobState.RUNNING, 2, "")
+
+
+@pytest.mark.parametrize("end", [JobState.SUCCEEDED, JobState.CANCELLED])
+def test_what_is_done_is_not_taken_at_all(engine: Engine, end: JobState) -> None:
+    store = SqlJobStore(engine)
+    store.submit(job("a"), SUBMITTED)
+    store.claim("boot-1", alive=lambda _: True)
+    store.end("a", end, "", Record(tenant="default", type="job.ended", fields={}), lease="boot-1")
+    assert store.claim("boot-2", alive=lambda _: False, job_id="a") is None
 
 
 def test_of_many_workers_one_gets_each_job(engine: Engine) -> None:
@@ -88,9 +117,9 @@ def test_cancelling_ends_a_queued_job_and_asks_a_running_one(engine: Engine) -> 
         store.cancel("a")
     store.submit(job("b"), SUBMITTED)
     store.claim("boot", alive=lambda _: True)
-    assert store.report("b", {"step": 1}) is False
+    assert store.report("b", {"step": 1}, lease="boot") is False
     assert store.cancel("b").cancelling
-    assert store.report("b", {"step": 2}) is True
+    assert store.report("b", {"step": 2}, lease="boot") is True
     assert store.get("b").progress == {"step": 2}
     with pytest.raises(NotFound, match="guard train list"):
         store.cancel("c")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,12 +16,14 @@ from guard.keys.keyring import Signer
 from guard.training.certificate import certificate_of, sign_certificate
 from guard.training.checks import SelfTest
 from guard.training.export import to_onnx
-from guard.training.plan import TrainingPlan
+from guard.training.plan import TrainingPlan, make_plan
+from guard.training.recipe import load_recipe
 from guard.training.recipes.tabular import weights_of
 from guard.training.selftest import run_selftest
 from guard.training.state import TrainerState
 from guard.training.trainer import Progress, Trainer, model_for
 from guard.training.units import read_units
+from tests.unit.training.job_world import DATASET, TEXT, World, cached_selftest
 
 
 class Unwatched:
@@ -83,3 +86,15 @@ def trained() -> Trained:
         certificate=certificate,
         file=sign_certificate(certificate, signer),
     )
+
+
+@pytest.fixture
+def one_selftest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test the same plan's trainer once for all jobs, before a test breaks it."""
+    cached_selftest(make_plan(load_recipe(TEXT), DATASET))
+    monkeypatch.setattr("guard.training.job.run_selftest", cached_selftest)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)

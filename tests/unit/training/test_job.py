@@ -2,161 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from benchmarks.training.broken import BROKEN
-from benchmarks.training.example import RECIPE, example_dataset, example_rows
-from guard.audit.verify import key_line
-from guard.domain.dataset import Column, Dataset
-from guard.domain.event import Record
-from guard.domain.model import ModelVersion, Stage
-from guard.domain.privacy import Budget, PrivacyUnit, Reservation, SpendState, UnitKind
-from guard.errors import BudgetExhausted, ConfigurationError, Conflict, NotFound, TrainingError
-from guard.jobs.job import Cancelled, Job
-from guard.keys.envelope import Envelope
-from guard.keys.keyring import Signer
-from guard.ledger.filter import best_order
+from guard.domain.model import Stage
+from guard.domain.privacy import SpendState
+from guard.errors import BudgetExhausted, ConfigurationError, NotFound, TrainingError
+from guard.jobs.job import Cancelled
 from guard.training.accounting import epsilon_pld
-from guard.training.job import Desk, run_training
+from guard.training.job import run_training
 from guard.training.plan import make_plan
 from guard.training.recipe import load_recipe
-from guard.training.recipes.tabular import Value
 from guard.training.selftest import run_selftest
-from guard.training.verify import verify_certificate
-from tests.fakes.ledger import MemoryLedgerStore
+from tests.unit.training.job_world import CARD, DATASET, JOB, STEPS, TEXT, UNITS, Died, World
 
-UNITS, STEPS = 400, 6
-CARD = b"""
-  card: {purpose: a test, intended_use: in tests, out_of_scope: all else,
-    owner: nobody, evaluation: none, limits: many}
-"""
-TEXT = RECIPE.replace(b"steps: 60", b"steps: 6, checkpoint_every: 2, spare_steps: 3") + CARD
-DATASET = example_dataset(units=UNITS)
-JOB = Job(id="job-1", kind="training", tenant="default", spec={"recipe": TEXT.decode(), "principal": "ada"})
-SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-
-
-class Died(BaseException):
-    """The process is killed here: nothing after it runs."""
-
-
-class Rows:
-    """Implements ``RowReader`` on rows in memory."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return DATASET.columns
-
-    def rows(self) -> Iterator[Mapping[str, Value]]:
-        yield from example_rows(self._count, seed=1)
-
-
-class Datasets:
-    def find(self, name: str) -> Dataset:
-        if name != "example":
-            raise NotFound("no such dataset")
-        return DATASET
-
-
-class Models:
-    """Implements ``ModelStore`` in memory."""
-
-    def __init__(self) -> None:
-        self.kept: list[ModelVersion] = []
-
-    def version(self) -> int:
-        return len(self.kept)
-
-    def list(self) -> list[ModelVersion]:
-        return self.kept[::-1]
-
-    def find(self, name: str, version: int | None = None) -> ModelVersion:
-        raise NotFound("not asked here")
-
-    def add(self, version: ModelVersion, event: Record) -> None:
-        if any(version.job == other.job for other in self.kept):
-            raise Conflict("a model of this job exists")
-        self.kept.append(version)
-
-    def stage(self, version: ModelVersion, stage: Stage, event: Record) -> None:
-        raise NotFound("not asked here")
-
-
-class World:
-    """Everything around a job, with a place at which it dies and a moment at which it is cancelled."""
-
-    def __init__(self, folder: Path, *, epsilon: float = 8.0) -> None:
-        self.folder = folder
-        self.ledger = MemoryLedgerStore()
-        self.models = Models()
-        self.rows = UNITS
-        self.reports: list[Mapping[str, str | int]] = []
-        self.cancel_after: int | None = None
-        self.dies_at: int | None = None
-        self.delivered = 0
-        unit = PrivacyUnit(kind=UnitKind.EXAMPLE)
-        order = best_order(epsilon=epsilon, delta=1e-5)
-        budget = Budget(root=DATASET.root, epsilon=epsilon, delta=1e-5, order=order, unit=unit)
-        self.ledger.set_budget(budget, principal="ada")
-
-    def deliver(self) -> None:
-        self.delivered = len(self.ledger.events)
-
-    def report(self, progress: Mapping[str, str | int]) -> bool:
-        self.reports.append(progress)
-        if self.dies_at is not None and len(self.reports) > self.dies_at:
-            raise Died
-        return self.cancel_after is not None and len(self.reports) > self.cancel_after
-
-    def desk(self) -> Desk:
-        return Desk(
-            datasets=Datasets(),
-            reader=lambda _: Rows(self.rows),
-            ledger=self.ledger,
-            models=self.models,
-            report=self.report,
-            deliver=self.deliver,
-            sealer=Envelope(bytes(32)),
-            signer=SIGNER,
-            folder=self.folder / "job",
-            model_path=lambda digest: self.folder / "models" / f"{digest}.onnx",
-            certificate_path=lambda digest: self.folder / "models" / f"{digest}.json",
-            clock=lambda: 1,
-        )
-
-    def reservation(self) -> Reservation:
-        return self.ledger.reservation(JOB.id)
-
-    def certified(self, version: ModelVersion) -> int:
-        """Check the certificate; return the steps that it says were executed."""
-        content = (self.folder / "models" / f"{version.certificate}.json").read_bytes()
-        model = (self.folder / "models" / f"{version.digest}.onnx").read_bytes()
-        assert hashlib.sha256(content).hexdigest() == version.certificate
-        return verify_certificate(content, key=key_line("guard", SIGNER.public), model=model).executed
-
-
-cached_selftest = cache(run_selftest)
-
-
-@pytest.fixture(autouse=True)
-def one_selftest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Test the same plan's trainer once for all jobs here."""
-    monkeypatch.setattr("guard.training.job.run_selftest", cached_selftest)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+pytestmark = pytest.mark.usefixtures("one_selftest")
 
 
 def test_a_job_ends_with_a_model_a_certificate_and_a_settled_budget(world: World) -> None:
@@ -169,7 +32,7 @@ def test_a_job_ends_with_a_model_a_certificate_and_a_settled_budget(world: World
     assert [event.type for event in world.ledger.events] == [
         "budget.set", "budget.reserved", "budget.running", "budget.settled",
     ]  # fmt: skip
-    assert world.delivered == 4, "all of it is in the log"
+    assert world.delivered == 3, "what allows steps to run is in the log; the worker brings the rest"
     assert [report["step"] for report in world.reports] == [2, 4, 6]
     assert not list((world.folder / "job").iterdir()), "no checkpoint is left"
 
@@ -304,6 +167,7 @@ def test_a_changed_recipe_does_not_take_over_a_reservation(world: World) -> None
     )
     with pytest.raises(TrainingError, match="changed since the job reserved"):
         run_training(changed, world.desk())
+    assert (world.reservation().state, world.reservation().written_ahead) == (SpendState.SETTLED, 2)
 
 
 def test_a_recipe_without_a_card_is_refused_before_anything_is_reserved(world: World) -> None:
