@@ -31,6 +31,9 @@ __all__ = ["app", "issuer"]
 
 app = typer.Typer(no_args_is_help=True)
 
+MOST = 10**9
+"""The largest limit; every database counts so far."""
+
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 SPAN = re.compile(r"([0-9]{1,5})([mhd])")
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, from: guard keys list")]
@@ -43,8 +46,12 @@ def issue(
     models: Annotated[str, typer.Option(help="Models it may ask for, with commas; * in patterns")] = "*",
     purposes: Annotated[str, typer.Option(help="Purposes it may act for, the first by default")] = "general",
     expires: Annotated[str, typer.Option(help="When it ends: 90d, 12h, 2030-12-31 or never")] = "never",
-    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Limit over all workers")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at the same time")] = None,
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Limit over all workers")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="Requests at the same time")
+    ] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -109,13 +109,18 @@ def replace_file(path: Path, data: bytes) -> None:
     """Write durably beside ``path``, then rename: a crash leaves the old or the new file.
 
     A link stays one; a file keeps its mode, and a new one is for its owner alone. Raises
-    ``ConfigurationError`` where that cannot be.
+    ``ConfigurationError`` where that cannot be, and where a device or a pipe stands: root
+    would put a file in the place of ``/dev/null``.
     """
     place = path.resolve()
+    if place.exists() and not place.is_file():
+        raise ConfigurationError(f"cannot write {path} (it is there and no plain file)")
     beside = place.with_name(f".{place.name}.new")
     try:
         mode = place.stat().st_mode & 0o777 if place.exists() else 0o600
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with open(
+            os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb"
+        ) as file:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
