@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.architecture.exemptions import COMMAND, LIST, MISSING, found, listed, written
+import pytest
+
+from tests.architecture.exemptions import COMMAND, LIST, MISSING, Key, found, listed, written
 
 SAMPLE = """
 from typing import Any
@@ -30,8 +32,14 @@ async def g(): await asyncio.sleep(0)
 """
 
 
-def test_every_exemption_is_listed_with_its_count() -> None:
-    now, known = found(), listed(LIST.read_text())
+@pytest.fixture(scope="module")
+def now() -> dict[Key, list[str]]:
+    """Return what is there; it takes a while to read everything."""
+    return found()
+
+
+def test_every_exemption_is_listed_with_its_count(now: dict[Key, list[str]]) -> None:
+    known = listed(LIST.read_text())
     more = {
         key: len(reasons)
         for key, reasons in now.items()
@@ -47,8 +55,8 @@ def test_every_exemption_has_a_reason() -> None:
     assert not missing, f"write the reasons into {LIST.name}"
 
 
-def test_contracts_have_no_exceptions() -> None:
-    assert not [key for key in found() if key[0] == "contract"]
+def test_contracts_have_no_exceptions(now: dict[Key, list[str]]) -> None:
+    assert not [key for key in now if key[0] == "contract"]
 
 
 def test_nothing_is_overlooked(tmp_path: Path) -> None:
