@@ -58,6 +58,9 @@ ALLOWED = frozenset(
 )
 """Every field that a log line may have. A test pushes canaries through all others."""
 
+STRANGERS = frozenset({"invalid_api_key", "missing_api_key"})
+"""Codes of those whom nobody knows; the audit log has them, one leaf a minute."""
+
 log = structlog.get_logger()
 
 
@@ -159,7 +162,7 @@ class Metrics:
         )
 
     def exchange_ended(self, summary: Summary) -> None:
-        """Count one exchange and log its summary."""
+        """Count one exchange and log its summary; strangers are counted alone, or they fill the disk."""
         self._ends.labels(summary.route, summary.end, summary.code).inc()
         self._seconds.labels(summary.route).observe(summary.guard_seconds)
         for name, count in summary.entities.items():
@@ -170,6 +173,8 @@ class Metrics:
             self._restores.labels("withheld").inc(summary.withheld)
         if summary.prefix_changed:
             self._changed.inc(summary.prefix_changed)
+        if summary.code in STRANGERS:
+            return
         log.info(
             "exchange",
             exchange=summary.exchange,

@@ -21,13 +21,19 @@ HEADERS = frozenset(
 )
 """Every header of ours that a request may carry; all are stripped before the upstream."""
 
+SESSIONS = ("x-session-id", "session-id", "x-claude-code-session-id")
+"""Headers by which coding agents name their session."""
+
 MAX_VALUE_BYTES = 256
 ORDER = list(Classification)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """The purpose, subject, conversation and classification of one request."""
+    """The purpose, subject, conversation and classification of one request.
+
+    ``conversation`` is declared to us or, failing that, a coding agent's session.
+    """
 
     purpose: str
     subject: str | None
@@ -53,9 +59,13 @@ def declared(headers: Mapping[str, str], principal: Principal, floor: Classifica
     return Declared(
         purpose=_purpose(headers.get("x-guard-purpose"), principal),
         subject=headers.get("x-guard-subject") or None,
-        conversation=headers.get("x-guard-conversation") or None,
+        conversation=headers.get("x-guard-conversation") or _session(headers),
         classification=_classification(headers.get("x-guard-classification"), floor),
     )
+
+
+def _session(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name] for name in SESSIONS if headers.get(name)), None)
 
 
 def _purpose(asked: str | None, principal: Principal) -> str:

@@ -151,6 +151,16 @@ def test_an_exchange_is_counted_and_logged_in_numbers_and_codes() -> None:
         assert line in told.splitlines()
 
 
+@pytest.mark.parametrize("code", ["invalid_api_key", "missing_api_key"])
+def test_a_stranger_is_counted_and_writes_no_line(code: str) -> None:
+    metrics = Metrics(shared=False)
+    assert lines(lambda: metrics.exchange_ended(replace(SUMMARY, end="refused", code=code))) == []
+    assert (
+        f'guard_exchanges_total{{code="{code}",end="refused",route="openai.chat"}} 1.0'
+        in metrics.render().decode()
+    )
+
+
 def test_no_label_of_a_metric_can_hold_a_caller_a_key_or_a_text() -> None:
     metrics = Metrics(shared=False)
     with redirect_stderr(io.StringIO()):

@@ -48,7 +48,7 @@ class ChatStreamReader:
 
     def __init__(self) -> None:
         self._events = EventStream()
-        self._first = True
+        self._known: set[str] = set()
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         """Return what is complete now. Raises ``UpstreamError`` for an error in the stream."""
@@ -67,9 +67,11 @@ class ChatStreamReader:
             raise _invalid("holds something that is no chunk") from None
         if chunk.get("error") is not None:
             raise UpstreamError("the provider reported an error in its stream", code="upstream_error")
-        if self._first:
-            self._first = False
-            yield Opened(members={name: chunk[name] for name in ENVELOPE if _plain(chunk.get(name))})
+        # The first chunk of some providers names nothing yet; later ones change nothing.
+        new = {name: chunk[name] for name in ENVELOPE if name not in self._known and _plain(chunk.get(name))}
+        if new:
+            self._known.update(new)
+            yield Opened(members=new)
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):

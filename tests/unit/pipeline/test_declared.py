@@ -74,6 +74,13 @@ def test_what_means_nothing_is_refused(headers: dict[str, str], kind: type[Guard
     assert not any(value and value in refused.value.message for value in headers.values() if len(value) > 9)
 
 
+@pytest.mark.parametrize("name", ["x_session_id", "session_id", "x_claude_code_session_id"])
+def test_a_coding_agents_session_is_its_conversation_unless_another_is_declared(name: str) -> None:
+    assert read("p", **{name: "s1"}).conversation == "s1"
+    assert read("p", **{name: "s1", "x_guard_conversation": "c1"}).conversation == "c1"
+    assert read("p", **{name: ""}).conversation is None
+
+
 def test_a_key_without_purposes_is_told_how_to_get_one() -> None:
     with pytest.raises(PolicyDenied, match="--purposes"):
         read()

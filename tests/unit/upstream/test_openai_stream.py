@@ -85,13 +85,18 @@ def test_a_tool_call_comes_in_pieces() -> None:
     ]
 
 
-def test_the_first_chunk_tells_what_all_share() -> None:
-    first = chunk(
-        {}, id="c1", created=5, model="m", system_fingerprint=None, service_tier="", object="x", more="y"
+def test_what_all_chunks_share_is_told_by_the_first_that_knows_it() -> None:
+    told = events(
+        chunk({}, id="", created=0, model=None, object="x", more="y"),
+        chunk({"content": "a"}, id="c1", created=5, model="m"),
+        chunk({"content": "b"}, id="c2", model="n", system_fingerprint="f"),
+        opened=True,
     )
-    told = events(first, chunk({"content": "a"}, id="c2"), opened=True)
-    assert told[0] == Opened(members={"id": "c1", "created": 5, "model": "m"})
-    assert [isinstance(event, Opened) for event in told] == [True, False]
+    assert [event.members for event in told if isinstance(event, Opened)] == [
+        {"created": 0},
+        {"id": "c1", "model": "m"},
+        {"system_fingerprint": "f"},
+    ]
 
 
 def test_an_end_usage_and_the_terminator() -> None:
