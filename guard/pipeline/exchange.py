@@ -149,7 +149,7 @@ class Gate:
                 # A provider that failed may be back for a second try; a denial stays one.
                 error = error if trail.attempt else denied
                 continue
-            protected = protect(who, request, decision, target, self._keyring)  # 6
+            protected = await protect(who, request, decision, target, self._keyring)  # 6
             receipt = await self._intend(who, trail, protected, target)  # 7
             stamp = self._stamp(trail, receipt, started, elsewhere)
             sending = time.perf_counter()

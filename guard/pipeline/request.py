@@ -21,9 +21,10 @@ from guard.pipeline.declared import MAX_VALUE_BYTES, Declared, declared
 from guard.pipeline.memo import FindingMemo, screen_parts
 from guard.pipeline.result import Incoming
 from guard.pipeline.snapshot import Snapshot
+from guard.pipeline.turns import in_turns
 from guard.policy.engine import Facts
 from guard.protection.apply import apply
-from guard.protection.plan import Plan, plan
+from guard.protection.plan import Plan, plan_steps
 from guard.protection.surrogate import Surrogates
 from guard.registry.models import resolve
 from guard.upstream.dialect import Reading
@@ -149,7 +150,7 @@ def _refuse_marked_ids(read: Read, findings: Sequence[Sequence[Finding]]) -> Non
             )
 
 
-def protect(who: Who, read: Read, decision: Decision, target: Target, keyring: Keyring) -> Protected:
+async def protect(who: Who, read: Read, decision: Decision, target: Target, keyring: Keyring) -> Protected:
     """Step 6. Raises ``ProtectionFailed`` and ``KeyUnavailable``."""
     parts = read.reading.parts
     if who.report_only:
@@ -162,7 +163,7 @@ def protect(who: Who, read: Read, decision: Decision, target: Target, keyring: K
         application=application,
         scope=read.declared.conversation or read.reading.conversation or "",
     )
-    planned = plan(parts, decision, surrogates)
+    planned = await in_turns(plan_steps(parts, decision, surrogates))
     texts = {
         part.index: apply(part.text, changes)
         for part, changes in zip(parts, planned.replacements, strict=True)

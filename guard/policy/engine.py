@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from guard.domain.decision import Decision, Direction, Holdback, Obligation, Operator
 from guard.domain.finding import Finding
@@ -16,6 +17,10 @@ from guard.policy.bundle import UNMATCHED, Bundle, Rule
 from guard.policy.condition import Facts, compile_condition
 
 __all__ = ["CompiledPolicy", "Facts", "Trace", "compile_bundle"]
+
+NOTHING: Mapping[str, int | str] = MappingProxyType({})
+_Choice = tuple[Operator, str, Mapping[str, int | str]]
+"""What is done, by which rule, with which parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +64,9 @@ class CompiledPolicy:
         rules: dict[str, None] = {}
         blocked: list[int] = []
         obligations: list[tuple[Obligation, ...]] = []
+        chosen: dict[tuple[str, float], _Choice] = {}
         for index, part in enumerate(findings):
-            mine = tuple(self._obligation(facts, finding) for finding in part)
+            mine = tuple([self._obligation(facts, finding, chosen) for finding in part])
             obligations.append(mine)
             for obligation in mine:
                 rules.setdefault(obligation.rule, None)
@@ -68,21 +74,32 @@ class CompiledPolicy:
                     blocked.append(index)
         return Decision(obligations=tuple(obligations), rules=tuple(rules), blocked=tuple(blocked))
 
-    def _obligation(self, facts: Facts, finding: Finding) -> Obligation:
+    def _obligation(
+        self, facts: Facts, finding: Finding, chosen: dict[tuple[str, float], _Choice]
+    ) -> Obligation:
+        # Conditions ask for nothing of a finding but its type and its score.
+        name = (finding.entity_type, finding.score)
+        choice = chosen.get(name)
+        if choice is None:
+            choice = chosen[name] = self._choice(facts, finding)
+        operator, rule, parameters = choice
+        return Obligation(finding=finding, operator=operator, rule=rule, parameters=parameters)
+
+    def _choice(self, facts: Facts, finding: Finding) -> _Choice:
         best: Rule | None = None
         for compiled in self._index.get((facts.direction, finding.entity_type), ()):
             rule = compiled.rule
             if (best is None or rule.operator > best.operator) and compiled.matches(facts, finding):
                 best = rule
         if best is None:
-            return Obligation(finding=finding, operator=self._unmatched[facts.direction], rule=UNMATCHED)
-        return Obligation(finding=finding, operator=best.operator, rule=best.name, parameters=best.parameters)
+            return self._unmatched[facts.direction], UNMATCHED, NOTHING
+        return best.operator, best.name, best.parameters
 
     def explain(self, facts: Facts, findings: Sequence[Finding]) -> tuple[Trace, ...]:
         """Return why each finding is treated as it is."""
         return tuple(
             Trace(
-                obligation=self._obligation(facts, finding),
+                obligation=self._obligation(facts, finding, {}),
                 matched=tuple(
                     compiled.rule.name
                     for compiled in self._index.get((facts.direction, finding.entity_type), ())

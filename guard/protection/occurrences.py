@@ -17,6 +17,12 @@ MANY = 200
 WORD = 8
 """A text is long if it has so many characters for each value."""
 
+TURN = 2048
+"""Runs of a text that are read before others get a turn."""
+
+LONG = 65_536
+"""Code points from which on looking for one value is a turn."""
+
 _Form = tuple[int, int]
 """Where in a value its first run begins, and how long the value is."""
 
@@ -32,42 +38,52 @@ class Occurrences:
     """
 
     def __init__(self, values: Iterable[str]) -> None:
-        self._values = tuple(dict.fromkeys(values))
         self._by_run: dict[str, dict[_Form, dict[str, None]]] = {}
-        for value in self._values:
-            first = RUN.search(value)
-            if first is not None:
-                forms = self._by_run.setdefault(first.group(), {})
-                forms.setdefault((first.start(), len(value)), {})[value] = None
+        self._count = 0
+        for value in values:
+            self.add(value)
+
+    def add(self, value: str) -> None:
+        """Look for ``value`` too; one without letters and digits is never found."""
+        first = RUN.search(value)
+        if first is not None:
+            forms = self._by_run.setdefault(first.group(), {})
+            forms.setdefault((first.start(), len(value)), {})[value] = None
+            self._count += 1
 
     def __bool__(self) -> bool:
         """Whether there is anything to find."""
         return bool(self._by_run)
 
     def find(self, text: str) -> Iterator[tuple[str, int, int]]:
-        """Yield (value, start, end) of each occurrence, by the start of its first run."""
-        if len(self._values) <= max(FEW, min(MANY, len(text) // WORD)):
+        """Yield (value, start, end) of each occurrence, in any order."""
+        return (found for found in self.find_steps(text) if found is not None)
+
+    def find_steps(self, text: str) -> Iterator[tuple[str, int, int] | None]:
+        """Do the same, and yield ``None`` in between, so that a long look can take turns."""
+        if self._count <= max(FEW, min(MANY, len(text) // WORD)):
             yield from self._each(text)
             return
-        for run in RUN.finditer(text):
+        for number, run in enumerate(RUN.finditer(text), start=1):
+            if number % TURN == 0:
+                yield None
             for (offset, size), values in self._by_run.get(run.group(), NO_FORMS).items():
                 start = run.start() - offset
                 end = start + size
                 if start >= 0 and (value := text[start:end]) in values and _free(text, start, end):
                     yield value, start, end
 
-    def _each(self, text: str) -> Iterator[tuple[str, int, int]]:
-        found: list[tuple[int, str, int, int]] = []
+    def _each(self, text: str) -> Iterator[tuple[str, int, int] | None]:
         for run, forms in self._by_run.items():
             for offset, value in ((form[0], value) for form, values in forms.items() for value in values):
                 start = text.find(value)
                 while start >= 0:
                     end = start + len(value)
                     if _whole_run(text, start + offset, len(run)) and _free(text, start, end):
-                        found.append((start + offset, value, start, end))
+                        yield value, start, end
                     start = text.find(value, start + 1)
-        for _, value, start, end in sorted(found, key=lambda one: one[0]):
-            yield value, start, end
+                if len(text) > LONG:
+                    yield None
 
 
 def _whole_run(text: str, start: int, size: int) -> bool:

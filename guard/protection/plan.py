@@ -8,8 +8,9 @@ in all screened texts; the most protective of its decisions counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from guard.domain.decision import Decision, Obligation, Operator
 from guard.domain.entities import CATALOGUE, Evidence, Group, tokens_in
@@ -20,11 +21,16 @@ from guard.protection.occurrences import Occurrences
 from guard.protection.operators import change
 from guard.protection.surrogate import Surrogates
 
-__all__ = ["Original", "Plan", "plan"]
+__all__ = ["Original", "Plan", "plan", "plan_steps"]
+
+Thing = TypeVar("Thing")
 
 WORD = re.compile("[0-9A-Za-z]+")
 LEAST = 8
 """Shorter values without a checksum do not propagate: they would hit unrelated text."""
+
+TURN = 256
+"""Values that are worked on before others get a turn."""
 
 SENSITIVE = (Group.PAYMENT, Group.SECRET)
 """Of decisions with the same operator these are more protective: they are restored in fewer places."""
@@ -62,6 +68,11 @@ class _Change:
     end: int
     obligation: Obligation
 
+    @property
+    def surrogate(self) -> bool:
+        """Whether a surrogate takes its place."""
+        return self.obligation.operator is Operator.SURROGATE
+
 
 def plan(parts: Sequence[Part], decision: Decision, surrogates: Surrogates) -> Plan:
     """Return the plan for ``parts``.
@@ -69,38 +80,100 @@ def plan(parts: Sequence[Part], decision: Decision, surrogates: Surrogates) -> P
     Raises ``SurrogateInvalid`` if two values would share a surrogate, and
     ``ProtectionFailed`` if a value that must be replaced stands in an id.
     """
-    values = [
-        [_value(part, one.finding.start, one.finding.end) for one in obligations]
-        for part, obligations in zip(parts, decision.obligations, strict=True)
-    ]
-    strongest: dict[str, Obligation] = {}
-    for own, obligations in zip(values, decision.obligations, strict=True):
-        _strengthen(strongest, own, obligations)
-    spreading = Occurrences(
-        value
-        for value, obligation in strongest.items()
-        if obligation.operator is not Operator.KEEP and _propagates(value, obligation)
-    )
-    vault: dict[str, Original] = {}
+    steps = plan_steps(parts, decision, surrogates)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            planned: Plan = done.value
+            return planned
+
+
+def plan_steps(
+    parts: Sequence[Part], decision: Decision, surrogates: Surrogates
+) -> Generator[None, None, Plan]:
+    """Do the same, yielding now and then if there is much to do."""
+    planning = _Planning(surrogates)
+    values: list[list[str]] = []
+    for part, obligations in zip(parts, decision.obligations, strict=True):
+        values.append((yield from planning.learn(part, obligations)))
+    yield from planning.spread()
     planned: list[tuple[Replacement, ...]] = []
-    seen = prefix_changed = 0
-    known: dict[str, Obligation] = {}
     for part, own, obligations in zip(parts, values, decision.obligations, strict=True):
-        changes = list(_direct(part, own, obligations, strongest))
-        spread = list(_spread(part, spreading, strongest))
-        _strengthen(known, own, obligations)
+        planned.append((yield from planning.change(part, own, obligations)))
+    return Plan(
+        replacements=tuple(planned),
+        vault=planning.vault,
+        seen=planning.seen,
+        prefix_changed=planning.prefix_changed,
+    )
+
+
+class _Planning:
+    """What is known of a request's values while its plan is made."""
+
+    def __init__(self, surrogates: Surrogates) -> None:
+        self.vault: dict[str, Original] = {}
+        self.seen = 0
+        self.prefix_changed = 0
+        self._surrogates = surrogates
+        self._strongest: dict[str, Obligation] = {}
+        self._known: dict[str, Obligation] = {}
+        self._spreading = Occurrences(())
+
+    def learn(self, part: Part, obligations: Sequence[Obligation]) -> Generator[None, None, list[str]]:
+        """Take note of a part's values and return them."""
+        own: list[str] = []
+        for start in range(0, len(obligations), TURN):
+            if start:
+                yield
+            piece = obligations[start : start + TURN]
+            values = [_value(part, one.finding.start, one.finding.end) for one in piece]
+            _strengthen(self._strongest, values, piece)
+            own += values
+        return own
+
+    def spread(self) -> Generator[None, None, None]:
+        """Prepare to look for every value everywhere; all are known by now."""
+        for number, (value, obligation) in enumerate(self._strongest.items(), start=1):
+            if obligation.operator is not Operator.KEEP and _propagates(value, obligation):
+                self._spreading.add(value)
+            if number % TURN == 0:
+                yield
+
+    def change(
+        self, part: Part, own: Sequence[str], obligations: Sequence[Obligation]
+    ) -> Generator[None, None, tuple[Replacement, ...]]:
+        """Return a part's replacements."""
+        changes: list[_Change] = []
+        yield from _collected(_direct(part, own, obligations, self._strongest), changes)
+        spread: list[tuple[str, _Change]] = []
+        yield from _collected(_spread(part, self._spreading, self._strongest), spread)
+        _strengthen(self._known, own, obligations)
         used = {*own, *(value for value, _ in spread)}
-        prefix_changed += any(known.get(value) is not strongest[value] for value in used)
-        merged = _merged([*changes, *(one for _, one in spread)])
+        self.prefix_changed += any(self._known.get(value) is not self._strongest[value] for value in used)
+        direct = {(one.start, one.end) for one in changes}
+        merged = _merged([*changes, *(one for _, one in spread if (one.start, one.end) not in direct)])
         if merged and part.kind is PartKind.STRUCTURAL:
             raise ProtectionFailed(
                 f"{merged[0].obligation.finding.entity_type} inside an id, which cannot be changed safely",
                 code="personal_data_in_id",
                 position=part.position,
             )
-        planned.append(tuple(_replacement(part, one, surrogates, vault) for one in merged))
-        seen += len(tokens_in(part.text))
-    return Plan(replacements=tuple(planned), vault=vault, seen=seen, prefix_changed=prefix_changed)
+        self.seen += len(tokens_in(part.text))
+        replacements: list[Replacement] = []
+        made = (_replacement(part, one, self._surrogates, self.vault) for one in merged)
+        yield from _collected(made, replacements)
+        return tuple(replacements)
+
+
+def _collected(items: Iterable[Thing | None], into: list[Thing]) -> Generator[None, None, None]:
+    """Collect ``items``, yielding after every ``TURN`` of them and for every ``None``."""
+    for number, item in enumerate(items, start=1):
+        if item is not None:
+            into.append(item)
+        if item is None or number % TURN == 0:
+            yield
 
 
 def _value(part: Part, start: int, end: int) -> str:
@@ -162,26 +235,30 @@ def _extended(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _spread(
     part: Part, spreading: Occurrences, strongest: Mapping[str, Obligation]
-) -> Iterator[tuple[str, _Change]]:
-    """Yield the occurrences of values that were found anywhere in the request."""
+) -> Iterator[tuple[str, _Change] | None]:
+    """Yield the occurrences of values that were found anywhere in the request, and ``None`` in between."""
     if not spreading:
         return
-    if part.encoding is Encoding.JSON and "\\" in part.text:
-        decoded = decode(part.text)
-        for value, start, end in spreading.find(decoded.text):
-            low, high = decoded.source(start, end)
-            yield value, _Change(start=low, end=high, obligation=strongest[value])
-        return
-    for value, start, end in spreading.find(part.text):
-        yield value, _Change(start=start, end=end, obligation=strongest[value])
+    decoded = decode(part.text) if part.encoding is Encoding.JSON and "\\" in part.text else None
+    for found in spreading.find_steps(decoded.text if decoded else part.text):
+        if found is None:
+            yield None
+            continue
+        value, start, end = found
+        low, high = decoded.source(start, end) if decoded else (start, end)
+        yield value, _Change(start=low, end=high, obligation=strongest[value])
 
 
 def _merged(changes: list[_Change]) -> list[_Change]:
-    """Return changes by start; those that overlap become one, so that no piece is left."""
+    """Return changes by start; those that overlap become one, so that no piece is left.
+
+    So do surrogates that touch: without a border between them neither could be read again.
+    """
     changes.sort(key=lambda one: (one.start, -one.end))
     merged: list[_Change] = []
     for one in changes:
-        if merged and one.start < merged[-1].end:
+        touching = merged and one.start == merged[-1].end and one.surrogate and merged[-1].surrogate
+        if merged and (one.start < merged[-1].end or touching):
             last = merged.pop()
             stronger = one if _protection(one.obligation) > _protection(last.obligation) else last
             merged.append(

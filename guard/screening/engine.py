@@ -17,7 +17,7 @@ from guard.domain.finding import Finding
 from guard.domain.json_escapes import decode
 from guard.errors import ScreeningFailed
 from guard.screening.normalise import normalise
-from guard.screening.overlap import resolve
+from guard.screening.overlap import settle
 from guard.screening.recognizers.address import IpAddress, MacAddress
 from guard.screening.recognizers.card import Card
 from guard.screening.recognizers.context_secret import STEMS, ContextSecret
@@ -34,7 +34,7 @@ from guard.screening.view import LEFT, MAX_ANNOUNCED, MAX_UNBROKEN, RIGHT, Candi
 
 __all__ = ["MAX_CANDIDATES", "RECOGNIZERS", "WINDOW", "Screener", "compile_screener"]
 
-WINDOW: Final = 4096
+WINDOW: Final = 2048
 MAX_CANDIDATES: Final = 20_000
 SHAPE_AFTER = "@guard.invalid"
 ANNOUNCING = ("eyJ", "-----BEGIN", "LS0tLS1CRUdJTi")
@@ -86,15 +86,17 @@ class Screener:
         """Do the same, yielding after each window of a long text."""
         source = decode(text) if json_text and "\\" in text else None
         view = normalise(source.text if source else text)
-        candidates: list[Candidate] = []
-        for number, more in enumerate(self._windows(view.text, 0)):
-            if number:
-                yield
-            candidates += more
         findings: list[Finding] = []
-        for candidate in resolve(candidates):
-            start, end = view.original(candidate.start, candidate.end)
-            findings.append(_finding(candidate, *(source.source(start, end) if source else (start, end))))
+        waiting: list[Candidate] = []
+        for number, more in enumerate(self._windows(view.text, 0), start=1):
+            last = number * WINDOW >= len(view.text)
+            winners, settled = settle([*waiting, *more], None if last else number * WINDOW)
+            waiting = [one for one in (*waiting, *more) if settled is not None and one.start >= settled]
+            for candidate in winners:
+                start, end = view.original(candidate.start, candidate.end)
+                findings.append(_finding(candidate, *(source.source(start, end) if source else (start, end))))
+            if not last:
+                yield
         return tuple(findings)
 
     def candidates(self, text: str, start: int) -> list[Candidate]:

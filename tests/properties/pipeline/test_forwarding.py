@@ -71,7 +71,8 @@ def protected(body: dict[str, Json]) -> Protected:
     )
     request = read(who, incoming, BodyLimits())
     findings = asyncio.run(screen(who, request, FindingMemo(key=bytes(32))))
-    return protect(who, request, decide(who, request, findings, TARGET), TARGET, keyring())
+    decision = decide(who, request, findings, TARGET)
+    return asyncio.run(protect(who, request, decision, TARGET, keyring()))
 
 
 def restored(value: Json, plan: Protected) -> Json:
