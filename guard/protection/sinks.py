@@ -103,12 +103,11 @@ class Place:
             return False
         value = self._markup.value
         if value is not None:
-            mailbox = MAILBOX.fullmatch(value) is not None
-            needed = self._markup.loads and not mailbox
+            needed = self._markup.loads and not (in_addresses and MAILBOX.fullmatch(value))
             if self._markup.overflow or not self._free(judge(value, self._hosts), needed, in_addresses):
                 return False
-        links = list(LINK.finditer(self._run))
-        needed = bool(links) and MAILBOX.fullmatch(self._run, links[-1].end()) is None
+        links = [found.end() for found in LINK.finditer(self._run)]
+        needed = bool(links) and not (in_addresses and MAILBOX.fullmatch(self._run, links[-1]))
         return self._free(self._judged(), needed, in_addresses)
 
     def _free(self, judged: Judged, needed: bool, in_addresses: bool) -> bool:

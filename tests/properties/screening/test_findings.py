@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from guard.domain.entities import CATALOGUE
 from guard.screening.engine import RECOGNIZERS, Screener, compile_screener
 from guard.screening.normalise import normalise
-from guard.screening.view import LEFT, RIGHT, View
+from guard.screening.view import LEFT, RIGHT, Recognizer, View
 from tests.properties.screening.texts import VALUES, texts
 from tests.unit.screening.seen import THRESHOLDS
 
@@ -48,19 +48,19 @@ def test_sentences_round_a_text_only_move_its_findings(text: str) -> None:
 
 
 @given(texts, st.sampled_from(RECOGNIZERS))
-def test_each_recognizer_looks_only_so_far(text: str, recognizer: object) -> None:
+def test_each_recognizer_looks_only_so_far(text: str, recognizer: Recognizer) -> None:
     """A candidate is the same if all beyond ``LEFT`` before it and beyond its reach is cut off."""
     shown = normalise("\n" + text + "\n").text
-    for one in SCREENER_OF[type(recognizer)].candidates(shown, 0):
+    for one in SCREENER_OF[recognizer.name].candidates(shown, 0):
         low = max(0, one.start - LEFT)
         high = one.end + RIGHT
-        alone = SCREENER_OF[type(recognizer)].candidates(shown[low:high], 0)
+        alone = SCREENER_OF[recognizer.name].candidates(shown[low:high], 0)
         assert (one.entity_type, one.start - low, one.end - low) in {
             (other.entity_type, other.start, other.end) for other in alone
         }
 
 
-SCREENER_OF = {type(one): Screener(THRESHOLDS, (one,)) for one in RECOGNIZERS}
+SCREENER_OF = {one.name: Screener(THRESHOLDS, (one,)) for one in RECOGNIZERS}
 
 
 @given(st.lists(st.sampled_from(VALUES), min_size=1, max_size=5))

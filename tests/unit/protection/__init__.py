@@ -1,0 +1,1 @@
+"""Protection, one file for one file of the package."""
