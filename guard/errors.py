@@ -219,9 +219,15 @@ class UpstreamRejected(UpstreamError):
     code = "upstream_rejected"
 
     def __init__(
-        self, message: str, *, status: int, code: str | None = None, retry_after: int | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | None = None,
+        position: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
-        super().__init__(message, code=code)
+        super().__init__(message, code=code, position=position)
         self.status = status
         self.retry_after = retry_after
 

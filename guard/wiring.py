@@ -285,4 +285,7 @@ def build_model_server(settings: Settings) -> ASGIApp:
     from guard.storage.served import StoredModels
 
     installation = open_installation(settings.data_dir, settings.config_path)
-    return make_app(ServedModels(StoredModels(installation.models, installation.model_path)))
+    source = StoredModels(
+        installation.models, models=installation.model_path, certificates=installation.certificate_path
+    )
+    return make_app(ServedModels(source, public=installation.keyring.signer().public))

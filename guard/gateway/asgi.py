@@ -30,7 +30,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 ROUTES = {"/v1/chat/completions": "openai.chat"}
 """Model endpoints by path. Unknown endpoints are refused, never passed through."""
-INFER = re.compile(r"/v2/models/([A-Za-z0-9._-]{1,64})/infer")
+INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,63})/infer")
 """The one endpoint whose path names the model."""
 
 ENCODED = "encoded request bodies are not read; send it without Content-Encoding"

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from guard.errors import GuardError, InvalidRequest, NotFound
 from guard.inference.models import ServedModels
 from guard.inference.protocol import read_request
+from guard.upstream.reasons import HEADER, PLACE_HEADER, REASONS
 
 __all__ = ["make_app"]
 
@@ -25,7 +26,8 @@ def make_app(models: ServedModels) -> FastAPI:
     @app.exception_handler(GuardError)
     def failed(_: Request, error: GuardError) -> Response:
         status = 404 if isinstance(error, NotFound) else 400 if isinstance(error, InvalidRequest) else 503
-        return JSONResponse({"error": error.message}, status_code=status)
+        headers = {HEADER: error.code, PLACE_HEADER: error.position or ""} if error.code in REASONS else {}
+        return JSONResponse({"error": error.message}, status_code=status, headers=headers)
 
     @app.get("/v2")
     def server() -> Response:

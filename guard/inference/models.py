@@ -1,15 +1,14 @@
-"""Models that are served: loaded once, checked against the digest that they were registered with."""
+"""Models that are served: loaded once, each with the certificate that it was registered with."""
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from guard.domain.model import ModelVersion
-from guard.errors import ConfigurationError, NotFound
+from guard.errors import InvalidRequest, NotFound
+from guard.inference.certified import check_certified
 from guard.inference.protocol import InputSpec, Request, answer, feeds
 
 if TYPE_CHECKING:
@@ -39,16 +38,15 @@ class ModelSource(Protocol):
         """Return the model's file. Raises ``NotFound``."""
         ...
 
+    def certificate(self, version: ModelVersion) -> bytes:
+        """Return the certificate's file. Raises ``NotFound``."""
+        ...
+
 
 class ServedModel:
     """One loaded version."""
 
     def __init__(self, version: ModelVersion, content: bytes) -> None:
-        if hashlib.sha256(content).hexdigest() != version.digest:
-            raise ConfigurationError(
-                f"the file of model {version.name} version {version.version} is not the one that was "
-                "registered; it is not served"
-            )
         self.version = version
         self._session = _session(content)
         self.inputs = tuple(
@@ -63,7 +61,13 @@ class ServedModel:
     def infer(self, request: Request) -> bytes:
         """Run the model. Raises ``InvalidRequest``."""
         names = [output.name for output in self.outputs]
-        found = self._session.run(names, feeds(request, self.inputs))
+        arrays = feeds(request, self.inputs)
+        try:
+            found = self._session.run(names, arrays)
+        except Exception:  # noqa: BLE001 (the library's errors share no base, and may quote values)
+            raise InvalidRequest(
+                "the model cannot take these inputs together", code="inputs_refused"
+            ) from None
         return answer(
             request,
             name=self.version.name,
@@ -82,13 +86,16 @@ def _session(content: bytes) -> InferenceSession:
 
 
 class ServedModels:
-    """Loads versions as they are asked for and keeps the last few."""
+    """Loads versions as they are asked for and keeps the last few.
 
-    def __init__(self, source: ModelSource, *, load: Callable[..., ServedModel] = ServedModel) -> None:
+    ``public``: the key that certificates must be signed by.
+    """
+
+    def __init__(self, source: ModelSource, *, public: bytes) -> None:
         self._source = source
-        self._load = load
+        self._public = public
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, ServedModel] = OrderedDict()
+        self._loaded: OrderedDict[tuple[str, ...], ServedModel] = OrderedDict()
 
     def names(self) -> list[str]:
         """Return the names of what is served."""
@@ -99,12 +106,17 @@ class ServedModels:
         version = self._source.in_production().get(name)
         if version is None:
             raise NotFound("no such model is in production")
+        known_as = (version.name, *version.lineage)
         with self._lock:
-            model = self._loaded.get(version.digest)
+            model = self._loaded.get(known_as)
             if model is None:
-                model = self._load(version, self._source.content(version))
-                self._loaded[version.digest] = model
+                model = self._loaded[known_as] = self._load(version)
                 if len(self._loaded) > LOADED:
                     self._loaded.popitem(last=False)
-            self._loaded.move_to_end(version.digest)
+            self._loaded.move_to_end(known_as)
             return model
+
+    def _load(self, version: ModelVersion) -> ServedModel:
+        content = self._source.content(version)
+        check_certified(version, content, self._source.certificate(version), public=self._public)
+        return ServedModel(version, content)

@@ -13,11 +13,21 @@ __all__ = ["StoredModels"]
 
 
 class StoredModels:
-    """Implements ``inference.models.ModelSource``. ``path``: where the file of a digest lies."""
+    """Implements ``inference.models.ModelSource``.
 
-    def __init__(self, store: SqlModelStore, path: Callable[[str], Path]) -> None:
+    ``models`` and ``certificates``: where the file of a digest lies.
+    """
+
+    def __init__(
+        self,
+        store: SqlModelStore,
+        *,
+        models: Callable[[str], Path],
+        certificates: Callable[[str], Path],
+    ) -> None:
         self._store = store
-        self._path = path
+        self._models = models
+        self._certificates = certificates
         self._known: tuple[int, dict[str, ModelVersion]] | None = None
 
     def in_production(self) -> dict[str, ModelVersion]:
@@ -30,7 +40,15 @@ class StoredModels:
 
     def content(self, version: ModelVersion) -> bytes:
         """Return the model's file. Raises ``NotFound``."""
-        try:
-            return self._path(version.digest).read_bytes()
-        except OSError:
-            raise NotFound(f"the file of model {version.name} version {version.version} is gone") from None
+        return _read(self._models(version.digest), "file", version)
+
+    def certificate(self, version: ModelVersion) -> bytes:
+        """Return the certificate's file. Raises ``NotFound``."""
+        return _read(self._certificates(version.certificate), "certificate", version)
+
+
+def _read(path: Path, what: str, version: ModelVersion) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise NotFound(f"the {what} of model {version.name} version {version.version} is gone") from None

@@ -13,6 +13,7 @@ from typing import Protocol
 from guard.audit.checkpoint import KEY_NAME
 from guard.audit.verify import key_line
 from guard.domain.canonical import Json, canonical
+from guard.domain.certificate import FORMAT, signed_bytes
 from guard.domain.privacy import UnitKind
 from guard.errors import TrainingError
 from guard.training.accounting import epsilon_pld, epsilon_prv
@@ -21,7 +22,6 @@ from guard.training.keystream import SOURCE
 from guard.training.plan import TrainingPlan
 from guard.training.provenance import library_versions
 from guard.training.state import TrainerState
-from guard.training.verify import FORMAT, signed_bytes
 
 __all__ = ["CertificateSigner", "certificate_of", "not_covered", "sign_certificate"]
 

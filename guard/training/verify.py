@@ -22,28 +22,23 @@ from dataclasses import dataclass
 from typing import cast
 
 from guard.audit.verify import VerificationFailed, decode, ed25519_verify, parse_key
-from guard.domain.canonical import Json, canonical, digest
+from guard.domain.canonical import Json, digest
+from guard.domain.certificate import FORMAT, signed_bytes
 from guard.domain.privacy import Mechanism
 from guard.training.accounting import epsilon_pld
 from guard.training.checks import CHECKS
 
-__all__ = ["FORMAT", "Verified", "signed_bytes", "verify_certificate"]
+__all__ = ["Verified", "verify_certificate"]
 
 Object = dict[str, Json]
 MEMBERS = frozenset(
     "code dataset delta epsilon format issued job ledger libraries mechanism model noise not_covered "
     "plan plan_digest relation selftest steps unit".split()
 )
-FORMAT = "guard-certificate/1"
 ACCOUNTING = 1e-4
 """How far another version of the accountant may be off."""
 SECOND = 0.011
 """How far the second accountant, which adds its own error, may lie above the first."""
-
-
-def signed_bytes(certificate: Json) -> bytes:
-    """Return what is signed: a line that no checkpoint begins with, then the certificate."""
-    return FORMAT.encode() + b"\n" + canonical(certificate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

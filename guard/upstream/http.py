@@ -2,7 +2,7 @@
 
 Redirects are not followed, answers are not decompressed behind our back, link-local
 addresses (cloud metadata) are refused at connect time, and every failure of the library
-becomes one of ours. Nothing of the provider's error text is passed on.
+becomes one of ours. Nothing of the provider's error text is passed on, but for words of a closed list.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from yarl import URL
 
 from guard.domain.catalogue import Provider
 from guard.errors import UpstreamError, UpstreamRejected, UpstreamTimeout, UpstreamUnavailable
+from guard.upstream.reasons import told
 
 __all__ = ["HttpUpstream"]
 
@@ -142,10 +143,12 @@ class HttpUpstream:
             retry_after = response.headers.get("retry-after", "")
             status = response.status
             response.close()
+            reason, place = told(response.headers)
             raise UpstreamRejected(
-                f"the provider {provider.name} answered with status {status}",
+                f"the provider {provider.name} answered with status {status}" + (reason and f": {reason}"),
                 status=status,
                 retry_after=_seconds(retry_after),
+                position=place,
             )
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             response.close()

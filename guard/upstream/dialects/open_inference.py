@@ -1,7 +1,9 @@
 """Open inference protocol v2: where the texts of a call to a model stand, and of its answer.
 
-Tensor names and ids are bounded ids, shapes are numbers, datatypes an enumeration; data,
-parameters and everything unknown are screened. The model stands in the path, not in the body.
+Names of tensors are those of the model's columns: scanned, never edited. Sizes are whole
+numbers that a body can fill, datatypes an enumeration; data, parameters and everything
+unknown are screened. The model stands in the path, not in the body. Nothing can stand in a
+number's place: personal data among numbers is refused, in the answer too.
 """
 
 from __future__ import annotations
@@ -9,27 +11,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from guard.domain.exchange import Encoding, Part
+from guard.domain.exchange import Encoding, Part, PartKind
 from guard.errors import InvalidRequest, UpstreamError
 from guard.upstream.dialect import AnswerChannel, StreamReader, StreamWriter, Usage
 from guard.upstream.edit import edited
 from guard.upstream.json_text import BodyLimits, Json, JsonObject, parse, render
-from guard.upstream.positions import FREE, Each, Id, Members, Number, Path, Places, Words, wrong
+from guard.upstream.positions import FREE, Each, Id, Members, Path, Places, Words, wrong
 
 __all__ = ["OpenInference"]
 
 ANSWER_LIMITS = BodyLimits(bytes=32 * 2**20)
-MOST = 2**31
+LARGEST = 200_000
+"""The most that a size can be: more values than that are in no body. A telephone number is longer."""
+LONGEST_NAME = 128
+NOT_FINITE = (b"NaN", b"Infinity")
 TEXTS = "BYTES"
 DATATYPES = Words(
     frozenset("BOOL INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 FP16 FP32 FP64 BYTES".split())
 )
-_shape = Each(Number(-1, MOST))
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The name of a tensor: any short line, scanned like text and never edited."""
+
+    def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:
+        """Note the name."""
+        if not (isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_NAME):
+            raise wrong(position, f"a name of at most {LONGEST_NAME} printable characters")
+        places.add(value, position, path, by_caller=by_caller, kind=PartKind.STRUCTURAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One size of a shape."""
+
+    def walk(self, value: Json, position: str, path: Path, places: Places, *, by_caller: bool) -> None:  # noqa: ARG002 (every kind of position is walked alike)
+        """Check the range."""
+        if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value <= LARGEST:
+            raise wrong(position, f"a whole number from -1 to {LARGEST}")
+
+
+_shape = Each(Size())
 REQUEST = Members(
     {
         "id": Id(),
-        "inputs": Each(Members({"name": Id(), "shape": _shape, "datatype": DATATYPES, "data": FREE})),
-        "outputs": Each(Members({"name": Id()})),
+        "inputs": Each(Members({"name": Name(), "shape": _shape, "datatype": DATATYPES, "data": FREE})),
+        "outputs": Each(Members({"name": Name()})),
     }
 )
 ANSWER = Members(
@@ -64,20 +92,13 @@ class InferenceReading:
     def write(self, texts: Mapping[int, str], *, model: str) -> bytes:  # noqa: ARG002 (the path names it)
         """Return the body. Raises ``InvalidRequest`` where a number would have to become a text."""
         for index in texts:
-            if self.parts[index].encoding is Encoding.NUMBER and self._in_numbers(self.paths[index]):
+            if _among_numbers(self.value, self.parts[index], self.paths[index]):
                 raise InvalidRequest(
                     "personal data among numbers, where nothing can stand in its place",
                     code="personal_data_in_number",
                     position=self.parts[index].position,
                 )
         return render(edited(self.value, self.parts, self.paths, texts))
-
-    def _in_numbers(self, path: Path) -> bool:
-        inputs = self.value.get("inputs")
-        if path[:1] != ("inputs",) or not isinstance(inputs, list) or not isinstance(path[1], int):
-            return False
-        tensor = inputs[path[1]]
-        return path[2:3] == ("data",) and isinstance(tensor, dict) and tensor.get("datatype") != TEXTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +112,28 @@ class InferenceAnswer:
     usage: Usage | None = None
 
     def write(self, texts: Mapping[int, str], blocked: Mapping[int, str]) -> bytes:
-        """Return the answer; there are no choices that could be stopped one by one."""
+        """Return the answer; there are no choices that could be stopped one by one.
+
+        Raises ``UpstreamError`` where a number would have to become a text.
+        """
         if blocked:
             raise RuntimeError("an answer without choices is blocked as a whole")
+        if any(_among_numbers(self.value, self.parts[index], self.paths[index]) for index in texts):
+            raise UpstreamError(
+                "the model answered with personal data among numbers", code="upstream_invalid"
+            )
         return render(edited(self.value, self.parts, self.paths, texts))
+
+
+def _among_numbers(value: JsonObject, part: Part, path: Path) -> bool:
+    """Whether a part is a number in the data of a tensor that is not of texts."""
+    if part.encoding is not Encoding.NUMBER or path[2:3] != ("data",):
+        return False
+    match value.get(str(path[0])), path[1]:
+        case list() as tensors, int(index):
+            tensor = tensors[index]
+            return isinstance(tensor, dict) and tensor.get("datatype") != TEXTS
+    return False
 
 
 class OpenInference:
@@ -110,7 +149,7 @@ class OpenInference:
         """Parse a call of the model that the path names. Raises ``InvalidRequest``."""
         if named is None:
             raise RuntimeError("the route gives the model that its path names")
-        value = parse(body, limits)
+        value = _parsed(body, limits)
         if not isinstance(value.get("inputs"), list):
             raise wrong("inputs", "a list of tensors")
         places = Places()
@@ -134,7 +173,9 @@ class OpenInference:
                 choice=-1,
                 text=part.text,
                 sink="prose",
-                restores=part.encoding is Encoding.TEXT and path[2:3] == ("data",),
+                restores=part.encoding is Encoding.TEXT
+                and path[:1] == ("outputs",)
+                and path[2:3] == ("data",),
                 json_text=False,
             )
             for part, path in zip(places.parts, places.paths, strict=True)
@@ -146,3 +187,16 @@ class OpenInference:
     def stream(self, _reading: object) -> tuple[StreamReader, StreamWriter]:
         """Never called: nothing in this protocol is streamed."""
         raise RuntimeError("open inference has no streams")
+
+
+def _parsed(body: bytes, limits: BodyLimits) -> JsonObject:
+    """Parse, and say what is wrong where a number library wrote what JSON does not have."""
+    try:
+        return parse(body, limits)
+    except InvalidRequest as error:
+        if error.code == "invalid_json" and any(word in body for word in NOT_FINITE):
+            raise InvalidRequest(
+                "NaN and Infinity are no JSON; write null for a number that is missing",
+                code="invalid_json",
+            ) from None
+        raise

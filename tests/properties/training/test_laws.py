@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.training.example import example_plan, example_recipe, example_rows
 from guard.audit.verify import VerificationFailed
+from guard.domain.certificate import FORMAT
 from guard.errors import ConfigurationError, TrainingError
 from guard.keys.keyring import Signer
 from guard.training.certificate import sign_certificate
@@ -28,7 +29,7 @@ from guard.training.state import TrainerState
 from guard.training.trainer import Mechanics, Progress, Trainer, assemble, model_for
 from guard.training.trainer.gradients import GhostGradients, HookGradients
 from guard.training.units import read_units
-from guard.training.verify import FORMAT, MEMBERS, verify_certificate
+from guard.training.verify import MEMBERS, verify_certificate
 
 NAMES = st.text("abcdefg-", min_size=1, max_size=8)
 SINGLE = st.floats(-1e6, 1e6, width=32)
