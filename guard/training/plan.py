@@ -18,6 +18,7 @@ from guard.errors import TrainingError
 from guard.training.accounting import COARSE, epsilon_pld, solve_noise
 from guard.training.provenance import code_digest
 from guard.training.recipe import Recipe, Schedule
+from guard.training.recipes.tabular import width
 
 __all__ = ["GradMode", "TrainingPlan", "grad_mode", "make_plan"]
 
@@ -31,6 +32,8 @@ class GradMode(StrEnum):
     """By making every gradient."""
 
 
+MOST_NUMBERS = 2**31
+"""8 GiB in single precision."""
 GHOST_LAYERS = frozenset({"Linear", "Embedding"})
 """Layers whose norms Opacus computes without making gradients."""
 
@@ -110,6 +113,7 @@ def make_plan(recipe: Recipe, dataset: Dataset) -> TrainingPlan:
     _check_unit(recipe, dataset)
     _check_columns(recipe, dataset)
     _check_delta(recipe, dataset)
+    _check_size(recipe, dataset)
     batch = expected_batch(recipe.schedule, dataset.units)
     noise_multiplier = solve_noise(
         sample_rate=batch / dataset.units,
@@ -170,6 +174,17 @@ def _check_delta(recipe: Recipe, dataset: Dataset) -> None:
         raise TrainingError(
             f"delta {recipe.privacy.delta:g} promises nothing for {dataset.units} units; "
             f"take at most {1 / (10 * dataset.units):.1g}"
+        )
+
+
+def _check_size(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse what no worker could hold in memory, before it takes the worker with it."""
+    numbers = dataset.units * (recipe.privacy.records_per_user or 1) * width(recipe)
+    weights = width(recipe) * len(recipe.target.classes)
+    if max(numbers, weights) > MOST_NUMBERS:
+        raise TrainingError(
+            f"encoded, the dataset has {numbers} numbers and the model {weights}; at most {MOST_NUMBERS} fit;"
+            " take fewer words, edges or classes"
         )
 
 

@@ -22,6 +22,12 @@ KIND = "TrainingRecipe"
 RECIPES = ("tabular-classification",)
 PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 LARGEST = 1e15
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names of models that an address can hold."""
+LONGEST_COLUMN = 128
+"""Characters of a column that can be the name of a tensor."""
+MOST_PLACES = 20_000
+"""Words and edges of all features together."""
 
 
 class Scale(StrEnum):
@@ -111,12 +117,17 @@ def load_recipe(data: bytes, *, file: str = "recipe.yaml") -> Recipe:
     top.need("apiVersion").word([API_VERSION])
     top.need("kind").word([KIND])
     metadata = top.need("metadata").mapping()
-    name = metadata.need("name").text()
+    name = metadata.need("name")
+    if NAME.fullmatch(name.text()) is None:
+        raise positioned.problem(
+            name.place,
+            "a model's name has at most 64 letters, digits and . _ - and begins with a letter or digit",
+        )
     metadata.finish()
     spec = top.need("spec").mapping()
     top.finish()
     recipe = Recipe(
-        name=name,
+        name=name.text(),
         recipe=spec.need("recipe").word(RECIPES),
         dataset=spec.need("dataset").text(),
         target=_target(spec.need("target")),
@@ -168,13 +179,13 @@ def _count(node: Node, low: int, high: int) -> int:
 
 def _words(node: Node, *, least: int) -> tuple[str, ...]:
     """Return distinct words; whole numbers are words too."""
-    words: list[str] = []
+    words: dict[str, None] = {}
     for item in node.items():
         whole = isinstance(item.value, int) and not isinstance(item.value, bool)
         word = str(item.value) if whole else item.text()
         if word in words:
             raise positioned.problem(item.place, f"{word!r} stands here twice")
-        words.append(word)
+        words[word] = None
     if len(words) < least:
         raise positioned.problem(node.place, f"expected at least {least} words")
     return tuple(words)
@@ -188,20 +199,28 @@ def _target(node: Node) -> Target:
 
 
 def _features(node: Node) -> tuple[Feature, ...]:
-    features: list[Feature] = []
+    features: dict[str, Feature] = {}
+    places = 0
     for item in node.items():
         feature = _feature(item)
-        if any(feature.column == other.column for other in features):
+        if feature.column in features:
             raise positioned.problem(item.place, f"a second feature reads {feature.column!r}")
-        features.append(feature)
+        features[feature.column] = feature
+        places += len(feature.vocabulary if isinstance(feature, Category) else feature.bins) + 1
+        if places > MOST_PLACES:
+            raise positioned.problem(item.place, f"more than {MOST_PLACES} words and edges in all")
     if not features:
         raise positioned.problem(node.place, "expected at least one feature")
-    return tuple(features)
+    return tuple(features.values())
 
 
 def _feature(node: Node) -> Feature:
     members = node.mapping()
     column = members.need("column").text()
+    if not column.isprintable() or not 0 < len(column) <= LONGEST_COLUMN:
+        raise positioned.problem(
+            members.need("column").place, f"a column has at most {LONGEST_COLUMN} printable characters"
+        )
     vocabulary = members.get("vocabulary")
     if vocabulary is not None:
         members.finish()
