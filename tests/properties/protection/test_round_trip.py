@@ -53,12 +53,12 @@ AROUND = (
         "'",
         "\u200b",
     ),
-    *("word ", "Call ", "电话", "１", "\U0001f600", "\t", "# ", "`", "\\"),
+    *("word ", "Call ", "电话", "１", "\U0001f600", "\t", "# ", "`"),
 )
 SECRETS = ("sk-aZ3kQ9xW2mB7nR5tY8uP1sD4", "password: Xk9z!2mm", "Bearer aZ3kQ9xW2mB7nR5t")
 plain = st.lists(st.sampled_from(VALUES) | st.sampled_from(AROUND), max_size=10).map("".join)
 with_secrets = st.lists(
-    st.sampled_from(VALUES) | st.sampled_from(AROUND) | st.sampled_from(SECRETS), max_size=8
+    st.sampled_from(VALUES) | st.sampled_from((*AROUND, "\\")) | st.sampled_from(SECRETS), max_size=8
 ).map("".join)
 """Texts without addresses: those have laws of their own."""
 
