@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from guard.storage.database import sqlite_path
 from guard.storage.log import SqlLogStore
@@ -73,3 +78,23 @@ def test_a_write_ahead_log_that_was_deleted_is_not_written_on(log_engine: Engine
     path.with_name(f"{path.name}-wal").unlink()
     with pytest.raises(OSError, match="No such file"):
         batches.commit(record("system.stopped"))
+
+
+def test_a_log_that_somebody_locks_fails_and_is_written_again_after(log_engine: Engine) -> None:
+    def impatient(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout=1")
+
+    path = sqlite_path(log_engine)
+    assert path is not None
+    log_engine.dispose()
+    event.listen(log_engine, "connect", impatient)
+    store = SqlLogStore(log_engine)
+    batches = Batches(store)
+    batches.commit(record("system.stopped"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DBAPIError, match="locked"):
+            batches.commit(record("system.stopped"))
+        holder.execute("ROLLBACK")
+        assert receipt(batches.commit(record("system.stopped"))[0]).index == 1
+    store.close()
