@@ -159,8 +159,7 @@ class Choices:
         """Send what stood before the finding, then the refusal; nothing more of this choice."""
         self.blocked = True
         self._end(choice)
-        text = "" if self._whole else block.released
-        released = self._writer.text(choice, name, text) if name and text else b""
+        released = self._writer.text(choice, name, block.released) if name and block.released else b""
         return released + self._writer.blocked(choice, block.explanation)
 
     def _end(self, choice: int) -> None:

@@ -98,6 +98,11 @@ def test_a_block_releases_what_stood_before_the_finding_and_names_no_value() -> 
     assert CARD not in str(block)
 
 
+def test_what_was_kept_back_for_a_surrogate_that_never_came_is_released_too() -> None:
+    block = stopped(f"the card:{CARD}", setting(packed("pci")))
+    assert block.released == "the card:"
+
+
 def test_what_was_changed_before_the_finding_stays_changed() -> None:
     block = stopped(f"{OTHER} has {CARD}", setting(packed("strict")))
     assert block.released == "[EMAIL_ADDRESS] has "

@@ -201,6 +201,13 @@ def test_a_finding_in_an_id_is_refused_with_its_position() -> None:
     refused(house, "personal_data_in_id")
 
 
+def test_a_finding_in_an_id_is_refused_even_if_it_would_be_kept_elsewhere() -> None:
+    house = House()
+    messages = [{"role": "tool", "tool_call_id": "10.0.0.1", "content": "10.0.0.1"}]
+    assert run(house, chat(messages=messages)).code == "personal_data_in_id"
+    refused(house, "personal_data_in_id")
+
+
 # 5 ---------------------------------------------------------------------------------------
 def test_a_block_names_rule_types_and_position_and_never_the_value() -> None:
     house = House(policy=packed("strict"))

@@ -228,3 +228,20 @@ def test_a_choice_that_is_blocked_is_an_outcome_of_that_name() -> None:
         choices[1]["message"]["refusal"] == "The answer was stopped by policy rule answer-never: CREDIT_CARD."
     )
     assert house.recorder.records[-1].fields["end"] == "blocked"
+
+
+def test_a_call_of_a_choice_that_was_stopped_is_dropped_and_nothing_is_restored_for_it() -> None:
+    house = House(policy=packed("pci"))
+
+    def calls(body: bytes) -> Answer:
+        function = {"name": "f", "arguments": json.dumps({"to": said(body)})}
+        message = {
+            "tool_calls": [{"id": "c", "type": "function", "function": function}],
+            "content": f"the card {CARD}",
+        }
+        return Answer([json.dumps({"choices": [{"index": 0, "message": message}]}).encode()])
+
+    house.upstream.behaviours["a"] = calls
+    message = json.loads(ask(house, chat(EMAIL)))["choices"][0]["message"]
+    assert set(message) == {"content", "refusal"} and message["content"] == "the card "
+    assert house.recorder.records[-1].fields["restored"] == 0
