@@ -110,6 +110,8 @@ class Restorer:
         border = self._place.last
         for found in tokens_in(border + text):
             start, end = found.start() - len(border), found.end() - len(border)
+            if start < 0:
+                continue  # What began there was seen with what stood before it, and was glued to that.
             original = self._context.vault.get(found.group().upper())
             if original is not None:
                 end = _shaped(text, end, original)

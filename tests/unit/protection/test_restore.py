@@ -136,6 +136,7 @@ def test_cards_stay_in_tools() -> None:
         pytest.param("XEMLX0123456789AB", id="glued before"),
         pytest.param("EMLX0123456789ABX", id="glued behind"),
         pytest.param("EMLX0123456789AB@guard.invalidx", id="glued to its shape"),
+        pytest.param("seeEMLX0123456789AB:seeEMLX0123456789AB.", id="glued, in a long run"),
     ],
 )
 def test_what_is_not_ours_stays(text: str) -> None:
