@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import translate
+from operator import attrgetter
 from re import compile as compile_pattern
 
 from guard.domain.decision import Direction
@@ -120,7 +121,8 @@ def compile_condition(condition: Condition) -> Test:
 
 
 def _attribute(attribute: str, values: frozenset[str]) -> Test:
+    ask: Callable[[Facts], str] = attrgetter(attribute)
     if any("*" in value for value in values):
         pattern = compile_pattern("|".join(translate(value) for value in sorted(values)))
-        return lambda facts, finding: pattern.match(getattr(facts, attribute)) is not None
-    return lambda facts, finding: getattr(facts, attribute) in values
+        return lambda facts, finding: pattern.match(ask(facts)) is not None
+    return lambda facts, finding: ask(facts) in values

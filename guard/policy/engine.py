@@ -22,6 +22,9 @@ NOTHING: Mapping[str, int | str] = MappingProxyType({})
 _Choice = tuple[Operator, str, Mapping[str, int | str]]
 """What is done, by which rule, with which parameters."""
 
+MOST_FACTS, MOST_CHOICES = 1024, 1024
+"""Callers name models, and foreign recognizers score finely: the memory is bounded both ways."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
@@ -58,13 +61,14 @@ class CompiledPolicy:
             for name in rule.types:
                 index.setdefault((rule.direction, name), []).append(compiled)
         self._index: Mapping[tuple[Direction, str], Sequence[_Compiled]] = index
+        self._memory: dict[Facts, dict[tuple[str, float], _Choice]] = {}
 
     def decide(self, facts: Facts, findings: Sequence[Sequence[Finding]]) -> Decision:
         """Return an obligation for every finding of every part."""
         rules: dict[str, None] = {}
         blocked: list[int] = []
         obligations: list[tuple[Obligation, ...]] = []
-        chosen: dict[tuple[str, float], _Choice] = {}
+        chosen = self._chosen(facts)
         for index, part in enumerate(findings):
             mine = tuple([self._obligation(facts, finding, chosen) for finding in part])
             obligations.append(mine)
@@ -73,6 +77,15 @@ class CompiledPolicy:
                 if obligation.operator is Operator.BLOCK and (not blocked or blocked[-1] != index):
                     blocked.append(index)
         return Decision(obligations=tuple(obligations), rules=tuple(rules), blocked=tuple(blocked))
+
+    def _chosen(self, facts: Facts) -> dict[tuple[str, float], _Choice]:
+        """Return what was chosen under the same facts before; a policy never changes its mind."""
+        known = self._memory.get(facts)
+        if known is None or len(known) > MOST_CHOICES:
+            if len(self._memory) >= MOST_FACTS:
+                self._memory.clear()
+            known = self._memory[facts] = {}
+        return known
 
     def _obligation(
         self, facts: Facts, finding: Finding, chosen: dict[tuple[str, float], _Choice]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from guard.domain.decision import Direction, Holdback, Operator
+from guard.policy import engine
 from guard.policy.engine import CompiledPolicy
 from tests.unit.policy.policies import compiled, facts, finding
 
@@ -135,3 +136,18 @@ def test_a_policy_holds_back_as_much_as_any_of_its_rules(holds: tuple[str, ...],
         for number, hold in enumerate(holds)
     ]
     assert compiled(*rules).holdback is most
+
+
+def test_what_is_remembered_is_bounded_and_changes_no_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MOST_FACTS", 3)
+    monkeypatch.setattr(engine, "MOST_CHOICES", 2)
+    policy = compiled(
+        "name: r, direction: request, when: {model: 'm1*', score: {at_least: 0.5}}, action: block",
+        "name: s, direction: request, when: {score: {below: 0.5}}, action: mask",
+    )
+    for _ in range(2):
+        for number in range(30):
+            for score in (0.1, 0.2, 0.3, 0.4, 0.5, 0.9):
+                expected = "mask" if score < 0.5 else "block" if str(number).startswith("1") else "redact"
+                assert decided(policy, score=score, model=f"m{number}")[0] == expected
+    assert len(policy._memory) <= 3 and all(len(known) <= 3 for known in policy._memory.values())
