@@ -30,7 +30,7 @@ app = typer.Typer(no_args_is_help=True)
 def fsck_command(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Check this installation's log, all of it: entries, roots, checkpoints, sealed values.
 
-    Exit code 1 if anything is wrong.
+    The seals of the privacy ledger are checked too. Exit code 1 if anything is wrong.
 
     Example: guard audit fsck
     """
@@ -47,6 +47,7 @@ def fsck_command(data_dir: DataDir = None, as_json: AsJson = False) -> None:
             )
         finally:
             store.close()
+        report.problems += installation.ledger.check()
         key = _key_line(installation.keyring)
     _tell(report, as_json, sealed=f"{report.values} sealed values, {report.shredded} without a key", key=key)
 

@@ -202,6 +202,23 @@ def _log(settings: Settings) -> str:
     return f"can be written; {sum(sizes)} records in {len(sizes)} logs"
 
 
+def _ledger(settings: Settings) -> str:
+    """Look whether budgets, reservations and the registered datasets are as they were written."""
+    from guard.storage.installation import open_installation
+
+    with (
+        closing(open_installation(settings.data_dir, settings.config_path)) as installation,
+        _readable("guard"),
+    ):
+        problems = installation.ledger.check()
+        if problems:
+            raise ConfigurationError(
+                f"{'; '.join(problems)}; no job is admitted until guard.db is put back from a backup"
+            )
+        budgets, datasets = installation.ledger.budgets(), installation.datasets.list()
+    return f"{len(budgets)} privacy budgets and {len(datasets)} datasets are as they were written"
+
+
 def _clock(settings: Settings) -> str:
     with _log_store(settings) as store:
         newest = max((store.head(name).time for name in store.logs()), default=0)
@@ -292,6 +309,7 @@ CHECKS: Mapping[str, Callable[[Settings], str]] = {
     "keyring": _keyring,
     "databases": _databases,
     "log": _log,
+    "ledger": _ledger,
     "clock": _clock,
     "port": _port,
 }

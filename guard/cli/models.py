@@ -93,12 +93,13 @@ def stage(
     Example: guard models stage adult-income --to production
     """
     from guard.registry.cards import check_card
-    from guard.registry.versions import staged
+    from guard.registry.versions import check_free, staged
 
     with opened(data_dir) as installation:
         found = installation.models.find(name, version)
         if to is Stage.PRODUCTION:
             check_card(found.card)
+            check_free(found.name, installation.configuration.catalogue)
         installation.models.stage(found, to, staged(found, to, operator()))
         deliver(installation)
     if as_json:

@@ -67,7 +67,10 @@ def submit(
 
 @app.command("resume")
 def resume(job_id: JobId, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Go on with a job whose process died, from its last checkpoint.
+    """Go on with a job whose process died or that failed, from its last checkpoint.
+
+    Nothing is trained again that was trained before: after a full disk, only what could not
+    be written is written.
 
     Example: guard train resume 01a20e77-3ba9-7ed9-94ad-7b692b99df13
     """
@@ -247,9 +250,13 @@ def _run(job_id: str, data_dir: Path | None, as_json: bool) -> None:
             job = here.run_next(job_id)
         except ImportError:
             raise ConfigurationError(NEED) from None
+        except KeyboardInterrupt:
+            raise ConfigurationError(
+                f"stopped; what was trained so far is kept. Go on: guard train resume {job_id}"
+            ) from None
     if job is None:
         raise ConfigurationError(
-            f"job {job_id} has ended, or another process runs it: guard train status {job_id}"
+            f"job {job_id} is done, or another process runs it: guard train status {job_id}"
         )
     _show(job, as_json)
     raise typer.Exit(0 if job.state is JobState.SUCCEEDED else 1)

@@ -95,7 +95,7 @@ def admit(budget: Budget, reservations: Iterable[Reservation], mechanism: Mechan
     remedy = f", all of them with a noise multiplier of at least {noise:.4f}" if noise else ""
     raise BudgetExhausted(
         f"the budget of {budget.root} has no room for {mechanism.steps} steps at sample rate"
-        f" {mechanism.sample_rate!r} and noise multiplier {mechanism.noise_multiplier!r}:"
+        f" {mechanism.sample_rate:.4g} and noise multiplier {mechanism.noise_multiplier:.4g}:"
         f" {steps} fit{remedy}",
         largest=steps,
     )

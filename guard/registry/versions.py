@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from guard.domain.catalogue import Model
+from guard.domain.catalogue import Catalogue, Model
 from guard.domain.event import Record
 from guard.domain.exchange import Target
 from guard.domain.model import ModelVersion, Stage
+from guard.errors import Conflict
+from guard.registry.models import resolve
 
-__all__ = ["ModelStore", "catalogued", "registered", "staged"]
+__all__ = ["ModelStore", "catalogued", "check_free", "registered", "staged"]
 
 
 class ModelStore(Protocol):
@@ -48,6 +50,20 @@ def catalogued(versions: Sequence[ModelVersion], *, provider: str, region: str) 
         for version in versions
         if version.stage is Stage.PRODUCTION
     )
+
+
+def check_free(name: str, catalogue: Catalogue) -> None:
+    """Raise ``Conflict`` if the configuration has a model that answers to this name.
+
+    One of the two would otherwise never be asked again.
+    """
+    taken = resolve(catalogue, name)
+    if taken is not None:
+        raise Conflict(
+            f"guard.yaml has a model {taken.name!r}, which answers to {name!r}; "
+            "rename it there, or give the recipe another name and train again",
+            code="name_taken",
+        )
 
 
 def registered(version: ModelVersion, principal: str) -> Record:
