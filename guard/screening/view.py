@@ -9,7 +9,7 @@ batch: see ``incremental.py``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -198,6 +198,11 @@ class View:
         if after == "_" or self.word_at(end):
             return False
         return after not in (".", "-", "/") or not self.digit_at(end + 1)
+
+    def present(self, anchors: Iterable[str], *, lower: bool = False) -> list[str]:
+        """Return those of the literal anchors that stand somewhere; of many hardly any do."""
+        text = self.lower if lower else self.text
+        return [anchor for anchor in anchors if anchor in text]
 
     def occurrences(self, anchor: str, *, lower: bool = False) -> Sequence[int]:
         """Return where a literal anchor stands."""

@@ -36,7 +36,7 @@ SIGN = re.compile(rf"{CLOSING}\s{{0,16}}(?::=|=>|[:=]|\bis\b:?|为|是)\s{{0,16}
 NO_SIGN = re.compile(rf"{CLOSING}(?:\s{{1,3}}|,\s{{0,3}}){OPENING}")
 """Where only a space or a comma stands between, the value must be long and very random."""
 
-TRIGGERS = tuple((stem, re.compile(pattern)) for stem, pattern in WORDS)
+TRIGGERS = {stem: re.compile(pattern) for stem, pattern in WORDS}
 STEMS = (*(stem for stem, _ in WORDS), "bearer", "basic")
 """Without one of these, in lower case, there is nothing to find."""
 
@@ -117,9 +117,9 @@ class ContextSecret:
 def _announced(view: View) -> list[_Place]:
     """Return where values begin, in order."""
     places: dict[int, bool] = {}
-    for stem, word in TRIGGERS:
+    for stem in view.present(TRIGGERS, lower=True):
         for at in view.occurrences(stem, lower=True):
-            found = word.match(view.lower, at)
+            found = TRIGGERS[stem].match(view.lower, at)
             if found is None or (stem == "key" and not _secret_key(view, at)):
                 continue
             if (sign := SIGN.match(view.lower, found.end())) is not None:

@@ -58,6 +58,7 @@ FORMS = (
         secret_prefix=False,
     ),
 )
+BY_PREFIX = {prefix: form for form in FORMS for prefix in form.prefixes}
 REPEATED = 6
 """A body of fewer different characters is a placeholder (``xxxx``, ``1234``)."""
 
@@ -69,19 +70,19 @@ class ProviderKey:
 
     def find(self, view: View) -> Iterator[Candidate]:
         """Yield keys; not placeholders, and not words that begin alike."""
-        for form in FORMS:
-            for prefix in form.prefixes:
-                for start in view.occurrences(prefix):
-                    body = start + len(prefix)
-                    end = self._end(view, start, body, form)
-                    if end is not None:
-                        yield Candidate(
-                            entity_type=form.entity_type,
-                            start=start if form.secret_prefix else body,
-                            end=end,
-                            score=0.95,
-                            recognizer=self.name,
-                        )
+        for prefix in view.present(BY_PREFIX):
+            form = BY_PREFIX[prefix]
+            for start in view.occurrences(prefix):
+                body = start + len(prefix)
+                end = self._end(view, start, body, form)
+                if end is not None:
+                    yield Candidate(
+                        entity_type=form.entity_type,
+                        start=start if form.secret_prefix else body,
+                        end=end,
+                        score=0.95,
+                        recognizer=self.name,
+                    )
 
     def open_at(self, tail: Tail) -> int:
         """Return where the last run without a space begins."""

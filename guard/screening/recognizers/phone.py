@@ -99,12 +99,14 @@ class Phone:
 
     def _announced(self, view: View) -> Iterator[Candidate]:
         """Yield numbers of any form that stand right behind a word for a telephone."""
-        for first, (start, end) in enumerate(view.groups):
+        # Every word for a telephone holds one of the stems, and most texts hold few of them.
+        stems = view.present(STEMS, lower=True) if view.groups else ()
+        for first, (start, end) in enumerate(view.groups if stems else ()):
             if end - start > AT_HOME[1]:
                 continue
             before = view.before(start, STRONG_REACH)
-            # Every word for a telephone holds one of the stems, and most texts hold none.
-            if any(stem in before for stem in STEMS) and view.number_begins(start) and STRONG.search(before):
+            said = any(stem in before for stem in stems)
+            if said and view.number_begins(start) and STRONG.search(before):
                 yield from self._at_home(view, first, start, strong=True)
 
     def _at_home(self, view: View, first: int, start: int, *, strong: bool) -> Iterator[Candidate]:
