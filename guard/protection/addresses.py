@@ -20,12 +20,13 @@ NAME = re.compile(r"([a-z0-9.\-]{1,253})(?::[0-9]{1,5})?")
 DOT = r"(?:\.|(?<=[A-Za-z0-9])[\u3002\uff0e\uff61](?=[A-Za-z0-9]))"
 """Between Latin letters the full stops of Chinese and Japanese are dots too."""
 
+HOST_ENDS = r"(?=[/?#\\]|:[0-9]{1,5}[/?#\\])"
 ADDRESS = re.compile(
     r"[\\/]{2,}|(?<![^\W_])[wW]{3}[.\u3002\uff0e\uff61]"
-    rf"|(?<![\w@\-])(?<![\w@\-]\.)(?:(?:[\w\-]{{1,63}}{DOT}){{1,8}}(?:[^\W\d_]{{2,24}}|xn--[\w\-]{{2,40}})"
-    r"|(?:[0-9]{1,3}\.){3}[0-9]{1,3})(?=[/?#\\]|:[0-9]{1,5}[/?#\\])"
+    rf"|(?<![\w@\-])(?<![\w@\-]\.)(?:[\w\-]{{1,63}}{DOT}){{1,8}}(?:[^\W\d_]{{2,24}}|xn--[\w\-]{{2,40}}){HOST_ENDS}"
+    rf"|(?<![0-9A-Za-z@\-])(?<![0-9A-Za-z]\.)(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}{HOST_ENDS}"
 )
-"""Slashes, ``www.``, or a name with dots in front of what may follow a host."""
+"""Slashes, ``www.``, or a name or number with dots in front of what may follow a host."""
 
 AUTHORITY_END = re.compile(r"[/\\?#]")
 SCHEME = re.compile(r"(?i)(?<![a-z0-9])(?:javascript|vbscript|data:[a-z]{2,20}/)")
