@@ -27,6 +27,7 @@ from guard.storage.prepared import Prepared
 __all__ = ["LeafRow", "SideRowRow", "SqlLogStore"]
 
 HASH = 32
+NAMES = tuple(f"name_{number}" for number in range(8))
 PAGE = 2000
 FILE, AHEAD = "", "-wal"
 """What is added to the path of the log: nothing, and the write-ahead log beside it."""
@@ -264,7 +265,8 @@ class _Statements:
                 " ON CONFLICT (key_id, unit, seconds, start) DO UPDATE SET amount = excluded.amount"
             )
         )
-        self.opened = prepared(select(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
+        named = open_exchanges.c.exchange.in_([bindparam(name) for name in NAMES])
+        self.opened = prepared(select(open_exchanges).where(named))
         self.open = prepared(
             text(
                 "INSERT INTO open_exchange (exchange, log, boot, attempt, held)"
@@ -272,7 +274,7 @@ class _Statements:
                 " ON CONFLICT (exchange) DO UPDATE SET attempt = excluded.attempt, held = excluded.held"
             )
         )
-        self.close = prepared(delete(open_exchanges).where(open_exchanges.c.exchange == bindparam("name")))
+        self.close = prepared(delete(open_exchanges).where(named))
         self.written = prepared(
             select(delivered.c.log, delivered.c.idx, delivered.c.time, delivered.c.leaf_id).where(
                 delivered.c.name == bindparam("name")
@@ -309,10 +311,10 @@ class _Transaction:
 
     def open_exchanges(self, exchanges: Iterable[str]) -> dict[str, OpenExchange]:
         found: dict[str, OpenExchange] = {}
-        for exchange in sorted(exchanges):
-            row = self._run.opened.one(self._connection, name=exchange)
-            if row is not None:
-                found[exchange] = _opened(row)
+        for names in _named(exchanges):
+            for row in self._run.opened.all(self._connection, **names):
+                opened = _opened(row)
+                found[opened.exchange] = opened
         return found
 
     def written(self, names: Iterable[str]) -> dict[str, Receipt]:
@@ -353,11 +355,19 @@ class _Transaction:
             ],
         )
         run.open.many(connection, [_open_row(opened) for opened in writes.opened.values()])
-        run.close.many(connection, [{"name": exchange} for exchange in writes.closed])
+        run.close.many(connection, list(_named(writes.closed)))
         run.count.many(
             connection,
             [{**_counter_key(counter), "amount": amount} for counter, amount in writes.counters.items()],
         )
+
+
+def _named(exchanges: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Yield parameters that name a few exchanges each; the last ones name one repeatedly."""
+    ordered = sorted(exchanges)
+    for start in range(0, len(ordered), len(NAMES)):
+        few = ordered[start : start + len(NAMES)]
+        yield dict(zip(NAMES, few + few[-1:] * (len(NAMES) - len(few)), strict=True))
 
 
 def _counter_key(counter: Counter) -> dict[str, str | int]:
