@@ -289,7 +289,7 @@ class Gate:
             exchange=trail.exchange,
             policy=trail.policy,
             entities=dict(trail.counts),
-            record=receipt.index if receipt else None,
+            record=trail.record if trail.record is not None or receipt is None else receipt.index,
             checkpoint=self._recorder.checkpoint(trail.tenant) if trail.principal else None,
             guard_seconds=_since(started) - elsewhere,
             reporting=trail.reporting,

@@ -81,6 +81,8 @@ class Trail:
     rules: tuple[str, ...] = ()
     attempt: int = 0
     target: Target | None = None
+    record: int | None = None
+    """The index of the newest intent."""
     prefix_changed: int = 0
     reporting: bool = False
     ended: bool = False
@@ -121,7 +123,7 @@ class Trail:
             self.ended = True
         else:
             self.attempt += 1
-            self.target = target
+            self.target, self.record = target, receipt.index
 
     def end(self, error: GuardError) -> Record:
         """Return the record of an end without an answer."""

@@ -282,6 +282,17 @@ def test_an_upstream_that_fails_ends_what_was_begun(what: str) -> None:
     failed(house)
 
 
+def test_the_record_that_a_caller_is_told_is_the_intent_or_the_refusal() -> None:
+    house = House(targets=(("a", "us"), ("b", "us")))
+    house.upstream.behaviours["a"] = house.upstream.behaviours["b"] = UpstreamUnavailable("gone")
+    failed_ = asyncio.run(house.ask(chat()))
+    assert house.recorder.types() == ["intent", "intent", "outcome"] and failed_.stamp.record == 1
+    refused_ = asyncio.run(house.ask(chat(model="nobody")))
+    assert house.recorder.types()[3:] == ["refused"] and refused_.stamp.record == 3
+    stranger = asyncio.run(house.ask(chat(), credential=None))
+    assert stranger.stamp.record is None
+
+
 def test_a_fault_of_ours_after_the_intent_ends_what_was_begun() -> None:
     house = House()
     house.upstream.behaviours["a"] = RuntimeError(EMAIL)
