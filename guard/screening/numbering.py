@@ -13,6 +13,11 @@ from functools import lru_cache
 __all__ = ["dialable"]
 
 CODE_MAX = 3
+KINDS = (
+    *("fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager"),
+    *("uan", "voicemail"),
+)
+"""The library's kinds of number that a person may write down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,23 +45,8 @@ def _plan(code: str) -> _Plan | None:
             continue
         if known.general_desc is not None:
             lengths.update(known.general_desc.possible_length or ())
-        kinds = (
-            known.fixed_line,
-            known.mobile,
-            known.toll_free,
-            known.premium_rate,
-            known.shared_cost,
-            known.personal_number,
-            known.voip,
-            known.pager,
-            known.uan,
-            known.voicemail,
-        )
-        patterns += [
-            kind.national_number_pattern
-            for kind in kinds
-            if kind is not None and kind.national_number_pattern
-        ]
+        kinds = [getattr(known, kind) for kind in KINDS]
+        patterns += [kind.national_number_pattern for kind in kinds if kind and kind.national_number_pattern]
     if not patterns:
         return None
     return _Plan(lengths=frozenset(lengths), numbers=re.compile("|".join(f"(?:{p})" for p in patterns)))
