@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+
 from guard.gateway.asgi import ASGIApp, Message, ModelEndpoints, Receive, Scope, Send
 from guard.settings import Settings
 from guard.wiring import Services, build
 
 __all__ = ["create"]
+
+SWITCH_SECONDS = 0.0005
+"""How long a thread waits for the interpreter before it asks for it. The log's writer needs it
+many times a batch, and the event loop keeps it busy: Python's own 5 ms would be a commit each."""
 
 
 def create(settings: Settings) -> ASGIApp:
@@ -20,6 +27,7 @@ def create(settings: Settings) -> ASGIApp:
         try:
             services = build(settings)
             await services.start()
+            _settle()
             endpoints = services.endpoints
         except Exception as error:  # noqa: BLE001 (a worker that cannot start says so and ends)
             await send(_failure(error))
@@ -36,6 +44,13 @@ def create(settings: Settings) -> ASGIApp:
             await endpoints(scope, receive, send)
 
     return app
+
+
+def _settle() -> None:
+    """Tell the interpreter that what is there now stays, and how its threads share it."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _failure(error: Exception) -> Message:
