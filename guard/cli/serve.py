@@ -184,14 +184,17 @@ def model_server(
     """
     if parent is not None:
         die_with_parent(parent)
+    from guard.telemetry import configure_logging
     from guard.wiring import build_model_server
 
+    settings = choose(data_dir=data_dir)
+    configure_logging(level=settings.log_level)
     listener = (
         _listen("127.0.0.1", port, f"try: guard model-server --port {port + 1}")
         if descriptor is None
         else socket.socket(fileno=descriptor)
     )
-    serve_on(build_model_server(choose(data_dir=data_dir)), listener)
+    serve_on(build_model_server(settings), listener)
 
 
 def serve_on(app: ASGIApp, listener: socket.socket) -> None:

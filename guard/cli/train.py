@@ -240,12 +240,12 @@ def _submit(text: str, name: str, data_dir: Path | None) -> Job:
 
 
 def _run(job_id: str, data_dir: Path | None, as_json: bool) -> None:
+    from guard.telemetry import configure_logging
     from guard.worker import opened_worker
 
-    with (
-        _bar() as shown,
-        opened_worker(choose(data_dir=data_dir), clock=microseconds_now, watch=shown) as here,
-    ):
+    settings = choose(data_dir=data_dir)
+    configure_logging(level=settings.log_level)
+    with _bar() as shown, opened_worker(settings, clock=microseconds_now, watch=shown) as here:
         try:
             job = here.run_next(job_id)
         except ImportError:
