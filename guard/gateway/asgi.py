@@ -33,6 +33,8 @@ ROUTES = {"/v1/chat/completions": "openai.chat"}
 INFER = re.compile(r"/v2/models/([A-Za-z0-9][A-Za-z0-9._-]{0,63})/infer")
 """The one endpoint whose path names the model."""
 
+BODY_SECONDS = 60
+"""A caller that sends more slowly holds a connection and memory for nothing."""
 ENCODED = "encoded request bodies are not read; send it without Content-Encoding"
 NOBODY = Credential(key=None, caller_authorization=None)
 
@@ -74,7 +76,12 @@ class ModelEndpoints:
             check_query(_bytes(scope.get("query_string")))
             _check(str(scope["method"]), headers)
             if self._known(credential):
-                body = await self._body(receive, headers.get("content-length"))
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await self._body(receive, headers.get("content-length"))
+        except TimeoutError:
+            problem = InvalidRequest(
+                f"the body did not arrive within {BODY_SECONDS} s; send it at once", code="body_too_slow"
+            )
         except GuardError as error:
             problem = error
         client = scope.get("client")

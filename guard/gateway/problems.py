@@ -64,6 +64,7 @@ BY_CODE = {
     "unsupported_encoding": 415,
     "unsupported_media_type": 415,
     "body_too_large": 413,
+    "body_too_slow": 408,
     "method_not_allowed": 405,
 }
 """Codes with a status of their own, where the class alone would say too little."""

@@ -387,3 +387,27 @@ def test_what_the_edge_refuses_is_recorded_for_a_key_and_counted_for_a_stranger(
     asyncio.run(call(app, headers=[JSON, (b"x-api-key", b"nonsense")]))
     assert house.strangers_counted() == {"invalid_api_key": 1, "unsupported_media_type": 1}
     assert len(house.recorder.records) == 1
+
+
+def test_a_body_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("guard.gateway.asgi.BODY_SECONDS", 0)
+    gate = KeptGate()
+
+    async def scenario() -> None:
+        never = asyncio.Event()
+
+        async def receive() -> Message:
+            if gate.incoming:
+                return {"type": "http.disconnect"}
+            await never.wait()
+            raise AssertionError("nobody sets it")
+
+        await endpoints(gate)(
+            {"type": "http", "method": "POST", "path": PATH, "headers": [JSON, KEY], "query_string": b""},
+            receive,
+            Caller().send,
+        )
+
+    asyncio.run(scenario())
+    (incoming,) = gate.incoming
+    assert incoming.problem is not None and incoming.problem.code == "body_too_slow"

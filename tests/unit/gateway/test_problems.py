@@ -120,6 +120,7 @@ def test_a_body_is_the_openai_error_with_code_position_and_reference(kind: type[
         ("unsupported_encoding", 415),
         ("unsupported_media_type", 415),
         ("body_too_large", 413),
+        ("body_too_slow", 408),
         ("method_not_allowed", 405),
         ("invalid_json", 400),
     ],
