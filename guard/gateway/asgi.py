@@ -69,7 +69,8 @@ class ModelEndpoints:
 
     async def _incoming(self, scope: Scope, receive: Receive, route: str, named: str | None) -> Incoming:
         headers: dict[str, str] = {}
-        credential, body, problem = NOBODY, b"", None
+        credential, body = NOBODY, b""
+        problem: GuardError | None = None
         try:
             headers = read_headers(_raw_headers(scope))
             credential = read_credential(headers)
