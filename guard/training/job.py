@@ -96,6 +96,7 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
     """
     registered_before = [version for version in desk.models.list() if version.job == job.id]
     if registered_before:
+        _forget(desk)
         return registered_before[0]  # it died after its last step and before it could say so
     recipe = load_recipe(job.spec["recipe"].encode(), file="recipe.yaml")
     check_card(dict(recipe.card), given=ESTABLISHED)
@@ -113,13 +114,22 @@ def run_training(job: Job, desk: Desk) -> ModelVersion:
     except (LedgerConflict, Taken):
         # Another worker goes on with this job: the reservation is not ours to end.
         raise
-    except Exception as error:
-        watch.give_back(private_stop=not isinstance(error, Cancelled))
+    except Cancelled:
+        watch.give_back(private_stop=False)
+        _forget(desk)
+        raise
+    except Exception:
+        watch.give_back(private_stop=True)
         raise
     watch.settle()  # 7
     version = _registered(_certified(job, plan, state, selftest, desk), job, desk)  # 8 and 9
-    (desk.folder / CHECKPOINT).unlink(missing_ok=True)
+    _forget(desk)
     return version
+
+
+def _forget(desk: Desk) -> None:
+    """Remove what nobody will go on from."""
+    (desk.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _reserved(job: Job, plan: TrainingPlan, desk: Desk) -> Reservation:

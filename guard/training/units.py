@@ -81,9 +81,9 @@ def _pieces(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _by_user(rows: Units, users: Sequence[Value], *, records: int) -> Units:
-    without = sum(map(_nameless, users))
-    if without:
-        raise TrainingError(f"{without} rows name no user, so nothing protects whom they are about")
+    if any(map(_nameless, users)):
+        # How many is a figure of private rows, and messages leave the worker.
+        raise TrainingError("some rows name no user, so nothing protects whom they are about")
     places: dict[Value, list[int]] = {}
     for row, user in enumerate(users):
         places.setdefault(user, []).append(row)

@@ -245,6 +245,16 @@ def test_a_union_of_two_budgets_is_refused_with_either_parent(bench: Bench) -> N
         bench.ingest(both, bench.request("both", parent="one"))
 
 
+def test_rows_of_strangers_may_spend_a_parents_budget_but_never_the_other_way_round(bench: Bench) -> None:
+    """Naming a parent that they do not come from spends too much of its budget, never too little."""
+    parent, _ = bench.ingest(people(bench))
+    other = people(bench, first=1000)
+    made, _ = bench.ingest(other, bench.request("other", parent="people"))
+    assert made.root == parent.root != made.identity
+    with pytest.raises(Conflict, match="--derived-from other"):
+        bench.ingest(people(bench, first=1001), bench.request("later"))
+
+
 def test_a_copy_of_a_part_needs_no_word_and_spends_the_same_budget(bench: Bench) -> None:
     whole, _ = bench.ingest(people(bench))
     part = people(bench, count=10)

@@ -66,6 +66,7 @@ def test_a_cancel_is_no_private_stop(world: World) -> None:
     with pytest.raises(Cancelled):
         run_training(JOB, world.desk())
     assert world.reservation().private_stop is False
+    assert not list((world.folder / "job").iterdir()), "nobody will go on from there"
 
 
 def test_a_killed_process_leaves_everything_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
