@@ -37,8 +37,9 @@ say "6. Too much is refused, with what would fit"
 sed 's/epsilon: 1$/epsilon: 2.9/' recipe.yaml >greedy.yaml
 guard train submit greedy.yaml || true
 
-say "7. The certificate, checked by anyone, without the data and without torch"
-guard train verify guard-data/models/*.certificate.json --model guard-data/models/*.onnx
+say "7. The certificate, checked by anyone who knows the key, without the data and without torch"
+TRUSTED=$("$BIN/guard" audit fsck --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["key"])')
+guard train verify guard-data/models/*.certificate.json --model guard-data/models/*.onnx --key "$TRUSTED"
 
 say "8. Into production, and asked through the gate like any other model"
 guard models stage adult-income --to production
@@ -54,4 +55,4 @@ guard explain "$(cat exchange)"
 say "10. One log holds it all, and anybody can check it"
 guard log tail -n 40 | grep -v exchange. | cut -c1-110
 guard audit export --out log.zip
-guard audit verify log.zip
+guard audit verify log.zip --key "$TRUSTED"
