@@ -106,7 +106,9 @@ class Screener:
     def open_at(self, text: str) -> int:
         """Return the least index of a view from which text that follows may change candidates."""
         tail = Tail(text)
-        return min(recognizer.open_at(tail) for recognizer in self._recognizers)
+        # What follows a backslash decides whether the two are a line end.
+        known = len(text) - text.endswith("\\")
+        return min(known, *(recognizer.open_at(tail) for recognizer in self._recognizers))
 
     def _windows(self, text: str, first: int) -> Iterator[list[Candidate]]:
         count = 0

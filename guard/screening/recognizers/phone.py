@@ -74,13 +74,11 @@ class Phone:
         return tail.number
 
     def _international(self, view: View, first: int, start: int, prefix: str) -> Iterator[Candidate]:
-        best = None
+        # Every end at which it can be dialled: where a card follows, the longest would lose to it.
         for end, digits in view.sequences(first, digits=MAX_DIGITS + len(prefix)):
             number = digits.removeprefix(prefix)
             if len(number) >= MIN_DIGITS and not view.word_at(end) and dialable(number):
-                best = end
-        if best is not None:
-            yield self._candidate(start, best, 0.85)
+                yield self._candidate(start, end, 0.85)
 
     def _american(self, view: View) -> Iterator[Candidate]:
         """Yield ``(NXX) NXX-XXXX`` and the like; each is anchored at its area code."""
@@ -114,12 +112,11 @@ class Phone:
             return
         low, high = AT_HOME
         local = LOCAL.match(view.text, start) if strong else None
-        best = local.end() if local and self._ends(view, local.end()) else None
+        if local and self._ends(view, local.end()):
+            yield self._candidate(start, local.end(), 0.6)
         for end, digits in view.sequences(first, digits=high - (not strong)):
             if len(digits) >= low + (not strong) and self._ends(view, end):
-                best = end
-        if best is not None:
-            yield self._candidate(start, best, 0.6)
+                yield self._candidate(start, end, 0.6)
 
     @staticmethod
     def _goes_on(view: View, start: int) -> bool:

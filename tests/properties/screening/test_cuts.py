@@ -77,8 +77,8 @@ def test_before_the_open_end_nothing_that_follows_changes_anything(
     text: str, more: str, recognizer: Recognizer
 ) -> None:
     now, then = normalise(text).text, normalise(text + more).text
-    boundary = recognizer.open_at(Tail(now))
-    assert 0 <= boundary <= len(now)
+    boundary = Screener(THRESHOLDS, (recognizer,)).open_at(now)
+    assert 0 <= boundary <= recognizer.open_at(Tail(now)) <= len(now)
     assert now[:boundary] == then[:boundary]
     assert final(now, recognizer, boundary) == final(then, recognizer, boundary)
 

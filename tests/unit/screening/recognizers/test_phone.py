@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from guard.screening.engine import compile_screener
 from guard.screening.recognizers.phone import STEMS, STRONG, CnMobile, Phone
 from tests.unit.screening.seen import alone, seen
 
@@ -147,3 +148,10 @@ def test_chinese_mobile_numbers(text: str, found: str) -> None:
 )
 def test_what_is_no_chinese_mobile_number(text: str) -> None:
     assert seen(text, MOBILE) == []
+
+
+@pytest.mark.parametrize("gap", [" ", "  "])
+def test_a_card_behind_a_number_does_not_hide_it(gap: str) -> None:
+    text = f"+49 30 901820{gap}5425 2334 3010 9903"
+    found = [(one.entity_type, text[one.start : one.end]) for one in compile_screener().screen(text)]
+    assert found == [("PHONE_NUMBER", "+49 30 901820"), ("CREDIT_CARD", "5425 2334 3010 9903")]
