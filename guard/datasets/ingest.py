@@ -36,6 +36,8 @@ from guard.errors import Conflict
 __all__ = ["write_dataset"]
 
 SHARD_ROWS = 4096
+SHARD_BYTES = 1 << 26
+"""Of the source; what a shard may take in memory while it is made."""
 
 
 def write_dataset(
@@ -134,11 +136,12 @@ def _finished(folder: Path, journal: Journal) -> list[Step]:
 
 def _batches(source: RowFile, start: Place | None) -> Iterator[tuple[list[Row], Place]]:
     batch: list[Row] = []
+    begin = start.offset if start else 0
     for row in source.rows(start):
         batch.append(row)
-        if len(batch) == SHARD_ROWS:
+        if len(batch) == SHARD_ROWS or row.after.offset - begin >= SHARD_BYTES:
             yield batch, row.after
-            batch = []
+            batch, begin = [], row.after.offset
     if batch:
         yield batch, batch[-1].after
 

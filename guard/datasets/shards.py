@@ -121,7 +121,9 @@ def _rows(content: bytes, columns: Sequence[Column]) -> list[dict[str, Value]]:
 def write_durably(path: Path, content: bytes) -> None:
     """Write beside the place, then rename; both durable before this returns."""
     beside = path.with_name(f".{path.name}.new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    beside.unlink(missing_ok=True)
+    # Made anew: a link that somebody left there is not followed.
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

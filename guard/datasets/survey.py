@@ -24,6 +24,8 @@ from guard.screening.engine import Screener
 __all__ = ["ColumnSurvey", "Survey", "survey"]
 
 SAMPLE = 2000
+SAMPLED = 1 << 16
+"""Characters of a row that the sample keeps; all of it is screened when it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +82,9 @@ def survey(
         if unit.column is not None:
             users[_user(row, unit.column, key)] += 1
         if len(sample) < SAMPLE:
-            sample.append(row.values)
+            sample.append(_short(row.values))
         elif (at := below(rows + 1)) < SAMPLE:
-            sample[at] = row.values
+            sample[at] = _short(row.values)
         rows = row.after.rows
         progress(row.after.offset)
     if not rows:
@@ -99,6 +101,11 @@ def survey(
         largest_unit=max(users.values()) if by_user else 1,
         columns=tuple(_surveyed(name, kinds[name], sample, screener) for name in source.columns),
     )
+
+
+def _short(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    most = SAMPLED // len(values)
+    return {name: value[:most] if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _digest(path: Path) -> str:

@@ -118,12 +118,16 @@ def _checked(columns: list[str], name: str) -> tuple[str, ...]:
     stripped = [column.strip() for column in columns]
     if not stripped or len(stripped) > MAX_COLUMNS:
         raise InvalidRequest(f"{name}: expected 1 to {MAX_COLUMNS} columns", code="no_columns")
-    if not all(stripped) or len(set(stripped)) != len(stripped) or max(map(len, stripped)) > MAX_NAME:
+    if len(set(stripped)) != len(stripped) or not all(map(_is_name, stripped)):
         raise InvalidRequest(
-            f"{name}: column names are empty, stand twice or are longer than {MAX_NAME}",
+            f"{name}: column names stand twice, are empty, longer than {MAX_NAME} or not printable",
             code="unclear_columns",
         )
     return tuple(stripped)
+
+
+def _is_name(column: str) -> bool:
+    return 0 < len(column) <= MAX_NAME and column.isprintable()
 
 
 class _CsvFile:

@@ -147,6 +147,10 @@ def _card(node: Node | None) -> tuple[tuple[str, str], ...]:
     members = node.mapping()
     written = {name: members.get(name) for name in FIELDS if name not in ESTABLISHED}
     members.finish()
+    for text in written.values():
+        # A card is shown on terminals, where an escape could say something else.
+        if text is not None and not text.text().replace("\n", "").isprintable():
+            raise positioned.problem(text.place, "a card is plain text")
     return tuple((name, text.text()) for name, text in written.items() if text is not None)
 
 
@@ -193,9 +197,16 @@ def _words(node: Node, *, least: int) -> tuple[str, ...]:
 
 def _target(node: Node) -> Target:
     members = node.mapping()
-    target = Target(column=members.need("column").text(), classes=_words(members.need("classes"), least=2))
+    target = Target(column=_column(members), classes=_words(members.need("classes"), least=2))
     members.finish()
     return target
+
+
+def _column(members: Mapping) -> str:
+    node = members.need("column")
+    if not node.text().isprintable() or not 0 < len(node.text()) <= LONGEST_COLUMN:
+        raise positioned.problem(node.place, f"a column has at most {LONGEST_COLUMN} printable characters")
+    return node.text()
 
 
 def _features(node: Node) -> tuple[Feature, ...]:
@@ -216,11 +227,7 @@ def _features(node: Node) -> tuple[Feature, ...]:
 
 def _feature(node: Node) -> Feature:
     members = node.mapping()
-    column = members.need("column").text()
-    if not column.isprintable() or not 0 < len(column) <= LONGEST_COLUMN:
-        raise positioned.problem(
-            members.need("column").place, f"a column has at most {LONGEST_COLUMN} printable characters"
-        )
+    column = _column(members)
     vocabulary = members.get("vocabulary")
     if vocabulary is not None:
         members.finish()

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.datasets.resume import POLICY
 from benchmarks.datasets.table import CLEAR, write_table
 from guard.datasets import ingest
-from guard.datasets.journal import Journal
+from guard.datasets.journal import Journal, Step
 from tests.integration.cli.conftest import Done, Guard
 
 ROWS = 300
@@ -160,10 +160,10 @@ def test_after_a_crash_the_same_command_goes_on(
     monkeypatch.setattr(ingest, "SHARD_ROWS", 100)
     real = Journal.add
 
-    def dying(journal: Journal, step: object) -> None:
+    def dying(journal: Journal, step: Step) -> None:
         if len(journal.steps()) == 2:
             raise SystemExit(9)
-        real(journal, step)  # type: ignore[arg-type]
+        real(journal, step)
 
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "add", dying)

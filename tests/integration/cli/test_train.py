@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,22 +102,13 @@ def test_ctrl_c_says_how_to_go_on(guard: Guard, here: Story, monkeypatch: pytest
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "gradient", interrupted)
-        patched.setattr("guard.training.job.run_selftest", passed)
+        patched.setattr("guard.training.job.run_selftest", lambda _: SimpleNamespace(passed=True))
         line = refused(guard("train", "submit", str(here.recipe)))
     assert "guard train resume" in line
     job = line.split()[-1]
     assert reservations(guard)[-1]["state"] == "running", "visibly open"
     assert guard("train", "resume", job).code == 0
     assert reservations(guard)[-1]["state"] == "settled"
-
-
-class passed:  # noqa: N801 (it stands in for a function)
-    """A self-test that need not be repeated here."""
-
-    passed = True
-
-    def __init__(self, plan: object) -> None:
-        self.plan = plan
 
 
 def test_a_job_over_the_budget_is_refused_with_what_would_fit(guard: Guard, here: Story) -> None:

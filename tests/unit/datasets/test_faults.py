@@ -194,6 +194,17 @@ def test_a_first_row_in_place_of_a_header_is_refused_without_its_values(bench: B
     assert "maria" not in refused.value.message
 
 
+def test_a_link_that_waits_beside_a_shard_is_not_followed(bench: Bench) -> None:
+    source, plan = bench.plan(people(bench), bench.request())
+    precious = bench.folder / "precious"
+    precious.write_text("precious")
+    bench.at(plan.id).mkdir()
+    for name in ("000000.shard", "000001.shard"):
+        (bench.at(plan.id) / f".{name}.new").symlink_to(precious)
+    bench.write(plan, source)
+    assert precious.read_text() == "precious"
+
+
 @pytest.mark.parametrize("name", ["", "a b", "../up", "sha256:ab", "-x", "n" * 65, "a/b", "a\n"])
 def test_a_name_is_never_an_id_a_path_or_two_words(bench: Bench, name: str) -> None:
     with pytest.raises(InvalidRequest, match="--name"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from guard.datasets.journal import Journal
+from guard.datasets.journal import Journal, Step
 from guard.domain.dataset import ColumnKind
 from guard.domain.privacy import PrivacyUnit, UnitKind
 from guard.errors import Conflict, DecryptionFailed, InvalidRequest, PolicyDenied
@@ -83,12 +83,12 @@ def test_a_crash_after_any_shard_gives_the_same_result(
     wrote = 0
     real = Journal.add
 
-    def dying(journal: Journal, step: object) -> None:
+    def dying(journal: Journal, step: Step) -> None:
         nonlocal wrote
         if wrote == stop:
             raise KeyboardInterrupt
         wrote += 1
-        real(journal, step)  # type: ignore[arg-type]
+        real(journal, step)
 
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "add", dying)
@@ -206,3 +206,28 @@ def test_a_column_full_of_cards_is_dropped(bench: Bench) -> None:
     lines = ["n,m"] + [f"{CARD},{number}" for number in range(30)]
     dataset, _ = bench.ingest(table(bench.folder / "cards.csv", lines))
     assert [column.name for column in dataset.columns] == ["m"]
+
+
+def test_shards_of_long_rows_hold_fewer_of_them_and_resume_alike(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("guard.datasets.ingest.SHARD_BYTES", 1000)
+    lines = ["n,text", *(f"{number},{'x' * (number * 37 % 600)}" for number in range(40))]
+    path = table(bench.folder / "long.csv", lines)
+    source, plan = bench.plan(path, bench.request("long"))
+    real, wrote = Journal.add, 0
+
+    def dying(journal: Journal, step: Step) -> None:
+        nonlocal wrote
+        if wrote == 3:
+            raise KeyboardInterrupt
+        wrote += 1
+        real(journal, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "add", dying)
+        with pytest.raises(KeyboardInterrupt):
+            bench.write(plan, source)
+    dataset, _ = bench.write(plan, source)
+    assert [row["n"] for row in bench.rows(dataset)] == list(range(40))
+    assert len(dataset.shards) > 8 and all(0 < shard.rows <= 10 for shard in dataset.shards)

@@ -76,6 +76,8 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a JSON line without end": ("table.jsonl", b'{"a": "' + b"x" * (2 << 20), "record_too_long"),
     "too many columns": ("table.csv", b",".join(b"c%d" % n for n in range(2001)), "no_columns"),
     "a long name": ("table.csv", b"c" * 257 + b"\n1\n", "unclear_columns"),
+    "an escape in a name": ("table.csv", b"a\x1b[2J,b\n1,2\n", "unclear_columns"),
+    "a name of two lines": ("table.csv", b'"a\nb",c\n1,2\n', "unclear_columns"),
     "half a character": ("table.jsonl", b'{"a": "\\ud800"}\n', "not_json"),
     "half a character in a name": ("table.jsonl", b'{"\\ud800": 1}\n', "not_json"),
     "a number without end": ("table.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "not_json"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
@@ -19,8 +20,8 @@ from tests.unit.training.job_world import JOB, STEPS, Died, World
 pytestmark = pytest.mark.usefixtures("one_selftest")
 
 
-def raises(error: BaseException) -> object:
-    def function(*_: object, **__: object) -> None:
+def raises(error: BaseException) -> Callable[..., NoReturn]:
+    def function(*_: object, **__: object) -> NoReturn:
         raise error
 
     return function
@@ -77,7 +78,7 @@ def test_a_killed_process_leaves_everything_as_it_is(world: World, monkeypatch: 
 
 
 def test_a_log_that_is_away_stops_the_job_before_it_begins(world: World) -> None:
-    desk = replace(world.desk(), deliver=raises(AuditUnavailable("away")))  # type: ignore[arg-type]
+    desk = replace(world.desk(), deliver=raises(AuditUnavailable("away")))
     with pytest.raises(AuditUnavailable):
         run_training(JOB, desk)
     assert world.reservation().state is SpendState.RELEASED
@@ -110,7 +111,7 @@ def test_what_another_worker_goes_on_with_is_left_alone(world: World, then: Exce
 
 
 def test_a_job_that_was_taken_is_not_ended_though_nothing_has_moved_yet(world: World) -> None:
-    desk = replace(world.desk(), report=raises(Taken()))  # type: ignore[arg-type]
+    desk = replace(world.desk(), report=raises(Taken()))
     with pytest.raises(Taken):
         run_training(JOB, desk)
     assert (world.reservation().state, world.reservation().written_ahead) == (SpendState.RUNNING, 2)

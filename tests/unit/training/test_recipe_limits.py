@@ -41,6 +41,25 @@ def test_a_column_is_named_as_a_tensor_can_be(column: str) -> None:
         load_recipe(TEXT.replace("column: channel", f'column: "{column}"').encode())
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("column: bought", 'column: "a\\e[2J"'),
+        ("averaging: 0.9}", 'averaging: 0.9}\n  card: {owner: "a\\e[2J"}'),
+    ],
+)
+def test_what_is_shown_on_terminals_holds_no_escape(right: str, wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"printable|plain text"):
+        load_recipe(TEXT.replace(right, wrong).encode())
+
+
+def test_a_card_may_have_lines_and_every_script() -> None:
+    card = 'averaging: 0.9}\n  card: {limits: "one\\ntwo, größer 城市"}'
+    assert load_recipe(TEXT.replace("averaging: 0.9}", card).encode()).card == (
+        ("limits", "one\ntwo, größer 城市"),
+    )
+
+
 def test_a_column_may_be_named_as_people_write() -> None:
     recipe = load_recipe(TEXT.replace("column: channel", 'column: "Größe (cm), 城市 %"').encode())
     assert recipe.features[-1].column == "Größe (cm), 城市 %"
