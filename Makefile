@@ -38,7 +38,7 @@ soak: .venv/base ## The long versions of the counting tests
 	$(BIN)/python -m benchmarks soak
 
 system: ## Tools that some tests use and that need root (apt-get)
-	apt-get install -y --no-install-recommends strace
+	@command -v strace >/dev/null || { apt-get update -qq && apt-get install -y --no-install-recommends strace; }
 
 acceptance: ## Every line of an issue's "To show when done", from a clean clone (ISSUE=name)
 	tests/acceptance/$(ISSUE).sh
