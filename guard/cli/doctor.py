@@ -215,8 +215,8 @@ def _ledger(settings: Settings) -> str:
             raise ConfigurationError(
                 f"{'; '.join(problems)}; no job is admitted until guard.db is put back from a backup"
             )
-        budgets, datasets = installation.ledger.budgets(), installation.datasets.list()
-    return f"{len(budgets)} privacy budgets and {len(datasets)} datasets are as they were written"
+        datasets = installation.datasets.list()
+    return f"the privacy ledger and {len(datasets)} datasets are as they were written"
 
 
 def _clock(settings: Settings) -> str:

@@ -32,7 +32,7 @@ from guard.ledger.transitions import (
     start,
 )
 from guard.storage.database import sqlite_path
-from guard.storage.ledger_book import Book
+from guard.storage.ledger_book import Book, written
 from guard.storage.outbox import put
 
 __all__ = ["SqlLedgerStore"]
@@ -133,7 +133,8 @@ class SqlLedgerStore:
     def check(self) -> list[str]:
         """Return every way in which the book is not as it was written."""
         with self._engine.connect() as connection, connection.begin():
-            return self._book(connection).problems()
+            # Where nothing was ever written there is no key either, and looking must not make one.
+            return self._book(connection).problems() if written(connection, self._tenant) else []
 
     def _move(
         self,

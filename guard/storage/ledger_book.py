@@ -19,13 +19,20 @@ from guard.errors import LedgerTampered, NotFound
 from guard.ledger.seal import book_seal, budget_seal, fits, reservation_seal
 from guard.storage.ledger_tables import books, budgets, reservations
 
-__all__ = ["Book"]
+__all__ = ["Book", "written"]
 
 FIRST = text(
     "INSERT INTO ledger_book (tenant, changes, seal) VALUES (:tenant, 0, :seal)"
     " ON CONFLICT (tenant) DO NOTHING"
 )
 HEAD = "the ledger's budgets are not those that were written"
+
+
+def written(connection: Connection, tenant: str) -> bool:
+    """Return whether anything stands in a tenant's ledger."""
+    tables = (books, budgets, reservations)
+    queries = (select(table.c.tenant).where(table.c.tenant == tenant).limit(1) for table in tables)
+    return any(connection.execute(query).first() is not None for query in queries)
 
 
 class Book:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -129,6 +130,20 @@ def test_without_a_budget_nothing_runs(guard: Guard, here: Story, tmp_path: Path
     here.recipe.write_text(here.recipe.read_text().replace("dataset: people", "dataset: others"))
     done = guard("train", "submit", "--json", str(here.recipe))
     assert done.code == 1 and isinstance(done.json, dict) and "guard budget set" in done.json["reason"]
+
+
+def test_a_tampered_ledger_is_told_by_doctor_and_fsck_and_admits_nothing(guard: Guard, here: Story) -> None:
+    assert guard("audit", "fsck").code == 0
+    with sqlite3.connect(here.data_dir / "guard.db") as connection:
+        connection.execute("UPDATE ledger_reservation SET written_ahead = 1")
+    connection.close()
+    done = guard("audit", "fsck")
+    assert done.code == 1 and "not as it was written" in done.out and "result   not valid" in done.out
+    lines = {line["check"]: line for line in json.loads(guard("doctor", "--json", "--port", "0").out)}
+    assert not lines["ledger"]["ok"] and "no job is admitted" in lines["ledger"]["message"]
+    ended = guard("train", "submit", "--json", str(here.recipe))
+    assert ended.code == 1 and isinstance(ended.json, dict)
+    assert ended.json["state"] == "failed" and "not as it was written" in ended.json["reason"]
 
 
 WRONG = {

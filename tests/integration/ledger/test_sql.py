@@ -127,3 +127,11 @@ def test_an_admission_takes_as_many_statements_among_many_jobs_as_among_few(
         )
         counts.append(statements)
     assert len(set(counts)) == 1
+
+
+def test_looking_at_a_ledger_that_was_never_written_makes_no_key(tmp_path: Path) -> None:
+    ledger, engine = sql_ledger(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("keyring*")}
+    assert ledger.check() == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob("keyring*")} == before
+    engine.dispose()
