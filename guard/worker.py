@@ -68,6 +68,8 @@ class Worker:
 
     def run_next(self, job_id: str | None = None) -> Job | None:
         """Claim a job (or this one) and run it to its end; ``None`` if there was none to claim."""
+        # While the log is away nothing is claimed, or a job would use up its attempts.
+        self._deliver()
         job = self._installation.jobs.claim(self._lease, alive=self._alive, job_id=job_id)
         if job is None:
             return None

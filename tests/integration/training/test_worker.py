@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from guard.domain.event import Record
 from guard.domain.model import ModelVersion, Stage
-from guard.errors import BudgetExhausted, GuardError, LedgerConflict
+from guard.errors import AuditUnavailable, BudgetExhausted, GuardError, LedgerConflict
 from guard.jobs.job import Cancelled, Job, JobState
 from guard.settings import Settings
 from guard.storage.installation import Installation, new_id, open_installation
@@ -194,6 +194,28 @@ def test_a_job_that_takes_its_process_with_it_is_left_alone_after_a_while(
     assert workers().run_next() is None
     again = workers().run_next(job_id)
     assert again and again.state is JobState.SUCCEEDED, "whoever names it may try once more"
+
+
+def test_a_log_that_is_away_costs_a_job_no_attempts(
+    installation: Installation,
+    workers: Callable[[], Worker],
+    training: Callable[[Run], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def away(*_: object) -> int:
+        raise AuditUnavailable("away")
+
+    training(done)
+    job_id = submit(installation)
+    worker = workers()
+    with monkeypatch.context() as patched:
+        patched.setattr("guard.storage.installation.relay", away)
+        for _ in range(MOST_ATTEMPTS + 1):
+            with pytest.raises(AuditUnavailable):
+                worker.run_next()
+    assert installation.jobs.get(job_id).attempt == 0
+    ended = worker.run_next()
+    assert ended and (ended.state, ended.attempt) == (JobState.SUCCEEDED, 1)
 
 
 def test_a_job_whose_end_could_not_be_written_is_not_forgotten(
