@@ -65,12 +65,19 @@ def bare(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _as_typed() -> dict[str, str]:
+    """Return the environment without what an outer ``make test`` adds to it."""
+    return {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
+
+
 def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make to its end."""
     return subprocess.run(
         ["make", *arguments],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**_as_typed(), **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -126,7 +133,7 @@ def running_make(tmp_path: Path) -> Iterator[tuple[Service, dict[str, str]]]:
     """Return a service that ``make run`` starts, and what it runs with; it is ended afterwards."""
     service = Service(data_dir=tmp_path / "data")
     environment = {
-        **os.environ,
+        **_as_typed(),
         "GUARD_DATA_DIR": str(service.data_dir),
         "GUARD_PORT": str(service.port),
         "GUARD_DEMO_PORT": str(free_port()),
