@@ -45,7 +45,6 @@ TYPES = {
     "job.submitted": "a long work was handed in",
     "job.started": "a worker took a job",
     "job.ended": "a job came to its end",
-    "certificate.issued": "the privacy guarantee of a trained model was certified",
     "model.registered": "a model version was entered in the catalogue",
     "model.staged": "a model version changed its stage",
 }

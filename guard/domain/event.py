@@ -85,7 +85,6 @@ def _types() -> tuple[EventType, ...]:
         event("job.submitted", "job kind plan", who),
         event("job.started", "attempt job"),
         event("job.ended", "end job reason"),
-        event("certificate.issued", "certificate dataset job model"),
         event("model.registered", "certificate dataset job model name stage version", who),
         event("model.staged", "model name stage version", who),
     )
