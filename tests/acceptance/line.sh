@@ -20,9 +20,11 @@ clone() {
 }
 
 # line NUMBER WHAT COMMAND…: run it, say PASS or FAIL with its last line of output and its seconds.
+# ONLY="1a 1b" leaves the other lines out.
 line() {
     local number=$1 what=$2 began verdict=PASS
     shift 2
+    case " ${ONLY:-$number} " in *" $number "*) ;; *) return ;; esac
     began=$(date +%s)
     "$@" >"$WORK/$number.log" 2>&1 || { verdict=FAIL; FAILED=1; }
     printf '%s  %s  %s: %s  (%s s)\n' "$verdict" "$number" "$what" "$(grep -v '^ *$' "$WORK/$number.log" | tail -n 1 | cut -c1-160)" "$(($(date +%s) - began))"
